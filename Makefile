@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: GPL-2.0
+#
+# One task a line. The work is done by scripts/, the kernel's own tools and
+# what Debian packages; logs are in build/log.
+
+MAKEFLAGS += --no-print-directory
+
+ifneq ($(words $(subst :, ,$(CURDIR))),1)
+$(error The kernel's build takes no path with a space or colon: move this checkout)
+endif
+
+export KERNEL DEPS MAILING VERSION
+
+TREE_PKGS := git xz-utils python3
+BUILD_PKGS := $(TREE_PKGS) gcc libc6-dev flex bison bc libelf-dev libssl-dev \
+	ccache qemu-system-x86
+CHECK_PKGS := $(BUILD_PKGS) perl shellcheck
+RUN_PKGS := $(BUILD_PKGS) kmod iproute2 iputils-ping iperf3
+
+TASKS := tree refresh series kunit check run clean
+
+.PHONY: help $(TASKS)
+help: ## list the tasks (this list)
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 12
+
+# One run at a time in a checkout.
+ifndef LOCKED
+$(TASKS):
+	@mkdir -p build
+	@flock -n -E 75 -o build/.lock $(MAKE) LOCKED=1 $@ || { \
+		status=$$?; \
+		[ $$status != 75 ] || echo "another make is at work in this" \
+			"checkout: wait for it, or stop it" >&2; \
+		exit $$status; }
+else
+
+tree: ## compose build/linux: the base and a commit for each patch
+	@scripts/deps $(TREE_PKGS)
+	@scripts/compose
+
+refresh: ## write the commits of build/linux back to patches/ and files
+	@scripts/refresh
+
+series: tree ## write the mails of the series to build/mail
+	@scripts/series
+
+# With ASIS=1 what is in build/linux is tested, committed or not.
+kunit: $(if $(ASIS),,tree) ## run the KUnit suite in QEMU
+	@scripts/deps $(BUILD_PKGS)
+	@scripts/check
+
+check: $(if $(ASIS),,tree) ## run the KUnit suite, and the checks of our scripts
+	@scripts/deps $(CHECK_PKGS)
+	@scripts/check --all
+
+clean: ## remove build/ (the downloads in ~/.cache stay)
+	@du -sh build 2>/dev/null | sed 's/\t.*/ freed by removing build/'
+	@rm -rf build
+
+endif
