@@ -9,7 +9,12 @@ ifneq ($(words $(subst :, ,$(CURDIR))),1)
 $(error The kernel's build takes no path with a space or colon: move this checkout)
 endif
 
-export KERNEL DEPS MAILING VERSION
+export KERNEL DEPS MAILING VERSION BASE GUEST NETNS
+
+# Objects are the same wherever the checkout is.
+export CCACHE_BASEDIR := $(CURDIR)
+export CCACHE_NOHASHDIR := 1
+export CCACHE_DEPEND := 1
 
 TREE_PKGS := git xz-utils python3
 BUILD_PKGS := $(TREE_PKGS) gcc libc6-dev flex bison bc libelf-dev libssl-dev \
@@ -52,6 +57,11 @@ kunit: $(if $(ASIS),,tree) ## run the KUnit suite in QEMU
 check: $(if $(ASIS),,tree) ## run the KUnit suite, and the checks of our scripts
 	@scripts/deps $(CHECK_PKGS)
 	@scripts/check --all
+
+# BASE=1 tours the base as well, GUEST=shell gives a prompt, NETNS=n namespaces.
+run: $(if $(ASIS),,tree) ## tour the modules in QEMU, carrying packets
+	@scripts/deps $(RUN_PKGS)
+	@scripts/run
 
 clean: ## remove build/ (the downloads in ~/.cache stay)
 	@du -sh build 2>/dev/null | sed 's/\t.*/ freed by removing build/'

@@ -34,14 +34,16 @@ undo() {
 }
 
 first() {
-	sed '/^#/d; s,^,patches/,' patches/series | xargs grep -l "$1" | head -n 1
+	sed '/^#/d; /^$/d; s,^,patches/,' patches/series |
+		xargs grep -l "$1" | head -n 1
 }
 
 of() {
-	in_tree log --format=%H -- "$1" | tail -n 1
+	in_tree log --format=%H base..series -- "$1" | tail -n 1
 }
 
 kernel "$tmp/kernel"
+echo '*' >"$tmp/kernel/.gitignore" # as Debian's
 copy "$tmp/a"
 cd "$tmp/a" || exit
 export KERNEL=$tmp/kernel
@@ -62,6 +64,19 @@ same "compose with nothing changed keeps the commit" \
 anew >/dev/null
 same "compose anew gives the same commit" "$head" "$(in_tree rev-parse HEAD)"
 
+# What follows needs no more than the first patch to the core, the first whole
+# file, and MAINTAINERS.
+patch=$(first "^diff --git a/$core")
+lander=$(first '^Lands: [a-z]')
+whole=$(sed -n 's/^Lands: //p' "$lander" | head -n 1)
+entry=$(first '^Lands: MAINTAINERS')
+last=$(grep -nxF -e "${patch##*/}" -e "${lander##*/}" patches/series | tail -n 1)
+sed -i -e "${last%%:*}q" patches/series
+echo "${entry##*/}" >>patches/series
+cp "$patch" "$tmp/patch"
+run scripts/compose
+head=$(in_tree rev-parse HEAD)
+
 # Bad input of the command line and the files.
 KERNEL=$tmp/none refuses "KERNEL= that is not there" "not a directory" \
 	scripts/compose
@@ -73,10 +88,6 @@ cp -r "$tmp/kernel" "$tmp/built"
 touch "$tmp/built/.config"
 KERNEL=$tmp/built refuses "KERNEL= that was built in" "make mrproper" \
 	scripts/compose
-
-patch=$(first "^diff --git a/$core")
-whole=$(sed -n 's/^Lands: //p' patches/*.patch | grep -v MAINTAINERS | head -n 1)
-cp "$patch" "$tmp/patch"
 awk -v core="$core" '
 	/^diff / { ours = index($0, core) }
 	ours && /^@@/ { hunk = 1 }
@@ -91,8 +102,7 @@ cp "$tmp/patch" "$patch"
 
 cp -r "$tmp/kernel" "$tmp/old"
 echo "/* another */" >"$tmp/old/$core"
-KERNEL=$tmp/old run scripts/compose
-[ $? != 0 ] && grep -qF "hunk of $core: " "$tmp/out"
+! KERNEL=$tmp/old run scripts/compose && grep -qF "hunk of $core: " "$tmp/out"
 result $? "KERNEL= that the patches do not fit: the hunk is shown"
 run scripts/compose
 same "after it the former KERNEL= gives the same commit" \
@@ -159,7 +169,7 @@ passes "refresh takes a new commit" scripts/refresh
 same "the series keeps its order and comments" \
 	"$series"$'\n'"new-a-file.patch" "$(cat patches/series)"
 same "the new patch names its whole file" \
-	"$(printf 'Subject: new: a file\n\n---\nLands: new/file\n\n.')" \
+	"$(printf 'Subject: new: a file\n---\nLands: new/file\n\n.')" \
 	"$(cat patches/new-a-file.patch; echo .)"
 [ -x new/file ]
 result $? "the executable bit arrives"
@@ -204,50 +214,61 @@ refuses "a message that mail would cut" "'---'" scripts/refresh
 undo
 
 # Stopped at any point, the same command does it all.
-program git <<END
-#!/bin/bash
-if [[ \$AT && " \$* " == *" \$AT "* ]]; then kill -TERM 0; fi
-exec $(command -v git) "\$@"
-END
-sed "s,/git,/mv," "$tmp/bin/git" | program mv
-export PATH=$tmp/bin:$PATH
+for name in git mv; do
+	program $name <<-END
+		#!/bin/bash
+		$(command -v $name) "\$@"
+		status=\$?
+		[[ ! \$AT || " \$* " != *" \$AT "* ]] || kill -TERM 0
+		exit \$status
+	END
+done
+path=$PATH
+export PATH=$tmp/bin:$path AT=
 before=$(state)
-for at in read-tree apply update-index write-tree commit-tree checkout; do
-	rm $t/.git/composed
+cp "$patch" "$tmp/patch"
+for at in apply commit-tree checkout; do
+	sed -i "2a Not stopped at $at." "$patch"
 	AT=$at run setsid -w scripts/compose
 	run scripts/compose
-	same "compose stopped at git $at, then again" "$before" "$(state)"
+	result $? "compose stopped at git $at, then again"
 done
-sed -i '1a /* stopped */' "$t/$whole"
-in_tree commit -q -a --fixup="$(of "$whole")"
-run in_tree -c sequence.editor=: rebase -q -i --autosquash base
-commits=$(commits)
-for at in %f diff-tree show "./$whole"; do
+same "all that was in the files arrived" 3 \
+	"$(in_tree log --format=%B | grep -c '^Not stopped at ')"
+cp "$tmp/patch" "$patch"
+run scripts/compose
+same "and nothing else did" "$before" "$(state)"
+for at in diff-tree "./$whole"; do
+	sed -i "1a /* ${at##*/} */" "$t/$whole"
+	in_tree commit -q -a --fixup="$(of "$whole")"
+	run in_tree -c sequence.editor=: rebase -q -i --autosquash base
 	AT=$at run setsid -w scripts/refresh
 	run scripts/refresh
-	result $? "refresh stopped at $at, then again"
+	result $? "refresh stopped at ${at#./}, then again"
 done
+commits=$(commits)
 run anew
 same "all that was in the tree arrived" "$commits" "$(commits)"
+PATH=$path
 
 # A full disk, as far as a limit of the file size is like one.
+# shellcheck disable=SC2317
 full() {
-	(
-		trap '' XFSZ
-		ulimit -f "$1"
-		"${@:2}"
-	)
+	trap '' XFSZ
+	ulimit -f "$1"
+	"${@:2}"
 }
-head=$(in_tree rev-parse HEAD)
-sed -i '2a A line.' "$patch"
-rm -rf "$t/.git/objects/pack" # to be written again
-in_tree gc -q --prune=now 2>/dev/null
-refuses "compose on a full disk" "disk full" full 4 scripts/compose
+cp "$whole" "$tmp/whole"
+head -c 20000 /dev/urandom | base64 >>"$whole"
+refuses "compose on a full disk" "disk full" eval "(full 4 scripts/compose)"
+cp "$tmp/whole" "$whole"
+sed -i 's,^+/\* edited \*/,+/* changed */,' "$patch"
+refuses "apply on a full disk" "disk full" eval "(full 4 scripts/compose)"
 passes "compose with space again" scripts/compose
-sed -i '1a /* more */' "$t/$core"
+sed -i "2r $patch" "$t/$core"
 in_tree commit -q -a --fixup="$(of $core)"
 run in_tree -c sequence.editor=: rebase -q -i --autosquash base
-refuses "refresh on a full disk" "disk full" full 4 scripts/refresh
+refuses "refresh on a full disk" "disk full" eval "(full 16 scripts/refresh)"
 passes "refresh with space again" scripts/refresh
 
 # MAINTAINERS
@@ -264,7 +285,7 @@ titles() {
 }
 same "our MAINTAINERS entry is composed, with no M: of nobody" \
 	"$(cat MAINTAINERS)" "$(entry)"
-same "it is at its place" "$(titles | sort)" "$(titles)"
+same "it is at its place" "$(titles | sort) 3" "$(titles) $(titles | wc -l)"
 same "it is all that changes there" "$(($(wc -l <MAINTAINERS) + 1))	0" \
 	"$(in_tree diff --numstat base series -- MAINTAINERS | cut -f 1,2)"
 git config --global user.name "${me% <*}"
@@ -279,6 +300,7 @@ run scripts/refresh
 same "refresh takes M: out" "$before" "$(files)"
 
 # A clone, a shallow one as well.
+rm "$tmp/kernel/.gitignore"
 git -C "$tmp/kernel" init -q
 git -C "$tmp/kernel" add -f .
 git -C "$tmp/kernel" commit -q -m one

@@ -27,8 +27,8 @@
  *   net_assign_generic().  From then on the core owns the freeing.
  *
  * Either way net_generic() reads the pointer back, and the pointer does not
- * change until the core clears the slot, after every exit callback of every
- * module has run on that net.
+ * change until the core clears the slot: on a dying net after every exit
+ * callback of every module, on a live net when the module unregisters.
  *
  * The rules for module-owned data:
  *
@@ -36,6 +36,9 @@
  * * A first use with side effects (a proc file, a notifier, a timer) is
  *   serialised by a lock of the module's own.
  * * Exit callbacks accept NULL: they also run on nets that never got data.
+ * * Where a registration or the setup of a net fails, &pernet_operations.free
+ *   can come without the exit callbacks: what ->init has begun besides the
+ *   data, ->init undoes when it fails.
  * * Allocate with %GFP_KERNEL_ACCOUNT where an unprivileged user can be the
  *   first user.
  * * Publish hooks that call net_generic() after registration has returned, and
@@ -83,8 +86,8 @@ int net_assign_generic(struct net *net, unsigned int id, void *data);
  * pointer sees all that was written to the data before it was assigned.
  *
  * An id of 0, one that was not handed out yet, reads NULL.  No other id is
- * checked, unless CONFIG_DEBUG_NET is set: then an id outside of the array
- * reads NULL, and the first such read from a call site warns.
+ * checked, unless CONFIG_DEBUG_NET is set: then an id that cannot have been
+ * handed out, 0 included, reads NULL and warns, once for each call site.
  *
  * Context: Any context.  Takes and releases the RCU lock.
  * Return: The pointer, or NULL if none has been assigned yet or the core has
@@ -100,14 +103,15 @@ static inline void *net_generic(const struct net *net, unsigned int id)
 	/*
 	 * Pairs with smp_store_release() in net_generic_store().  READ_ONCE()
 	 * costs arm64 an instruction a call, and a plain load does where it
-	 * keeps the address dependency: rcu_read_unlock() is a barrier to the
-	 * compiler.
+	 * keeps the address dependency, as not on Alpha or under LTO:
+	 * rcu_read_unlock() is a barrier to the compiler.
 	 */
 	if (IS_ENABLED(CONFIG_DEBUG_NET) &&
 	    WARN_ONCE(id < MIN_PERNET_OPS_ID || id >= ng->s.len,
 		      "per-net id %u was not handed out\n", id))
 		ptr = NULL;
-	else if (IS_ENABLED(CONFIG_KCSAN) || IS_ENABLED(CONFIG_ALPHA))
+	else if (IS_ENABLED(CONFIG_KCSAN) || IS_ENABLED(CONFIG_ALPHA) ||
+		 IS_ENABLED(CONFIG_LTO))
 		ptr = READ_ONCE(ng->ptr[id]);
 	else
 		ptr = ng->ptr[id];
