@@ -24,6 +24,7 @@
 #include <linux/limits.h>
 #include <linux/netdevice.h>
 #include <linux/nsproxy.h>
+#include <linux/rtnetlink.h>
 #include <linux/sched/task.h>
 #include <linux/user_namespace.h>
 #include <net/net_namespace.h>
@@ -800,7 +801,9 @@ static int nt_test_init(struct kunit *test)
 
 static void nt_test_exit(struct kunit *test)
 {
-	KUNIT_EXPECT_LE(test, atomic_read(&nt->logged), NT_LOG);
+	/* It runs also when nt_test_init() has failed. */
+	if (nt)
+		KUNIT_EXPECT_LE(test, atomic_read(&nt->logged), NT_LOG);
 }
 
 static int nt_suite_init(struct kunit_suite *suite)
@@ -843,13 +846,35 @@ static void register_hands_out_ids(struct kunit *test)
 	}
 }
 
+struct nt_kind_param {
+	const char *name;
+	unsigned int kind;
+};
+
+static const struct nt_kind_param nt_kind_params[] = {
+	{ "module subsys", NT_MODULE },
+	{ "module device", NT_MODULE | NT_DEVICE },
+	{ "core subsys", NT_CORE },
+	{ "core device", NT_CORE | NT_DEVICE },
+};
+
+KUNIT_ARRAY_PARAM_DESC(nt_kind, nt_kind_params, name);
+
+static const struct nt_kind_param nt_module_params[] = {
+	{ "subsys", NT_MODULE },
+	{ "device", NT_MODULE | NT_DEVICE },
+};
+
+KUNIT_ARRAY_PARAM_DESC(nt_module, nt_module_params, name);
+
 /* Up to 7.3 a slot kept the freed pointer after unregistration, and whoever
  * got the id next found it.
  */
 static void register_reuses_id(struct kunit *test)
 {
-	struct nt_op *old = nt_prepare(0, NT_MODULE);
-	struct nt_op *other = nt_prepare(1, NT_MODULE);
+	const struct nt_kind_param *param = test->param_value;
+	struct nt_op *old = nt_prepare(0, param->kind);
+	struct nt_op *other = nt_prepare(1, param->kind);
 	struct nt_op *next = nt_prepare(2, NT_MODULE | NT_LAZY);
 	unsigned int i;
 
@@ -871,27 +896,6 @@ static void register_reuses_id(struct kunit *test)
 	nt_expect_freed(test, old);
 	nt_expect_not_freed(test, other);
 }
-
-struct nt_kind_param {
-	const char *name;
-	unsigned int kind;
-};
-
-static const struct nt_kind_param nt_kind_params[] = {
-	{ "module subsys", NT_MODULE },
-	{ "module device", NT_MODULE | NT_DEVICE },
-	{ "core subsys", NT_CORE },
-	{ "core device", NT_CORE | NT_DEVICE },
-};
-
-KUNIT_ARRAY_PARAM_DESC(nt_kind, nt_kind_params, name);
-
-static const struct nt_kind_param nt_module_params[] = {
-	{ "subsys", NT_MODULE },
-	{ "device", NT_MODULE | NT_DEVICE },
-};
-
-KUNIT_ARRAY_PARAM_DESC(nt_module, nt_module_params, name);
 
 static const struct nt_kind_param nt_bad_ops_params[] = {
 	{ "gen, NULL id", NT_MODULE | NT_NO_PTR },
@@ -1490,6 +1494,26 @@ static void assign_on_first_use(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, nt_count(op, NT_FREE, NULL), 1);
 	KUNIT_EXPECT_EQ(test, nt_count(op, NT_FREE, user->net), 1);
 	nt_expect_exits(test, op, &init_net, 1);
+	nt_expect_freed(test, op);
+}
+
+/* As a driver does from newlink, which holds RTNL: net_mutex is a leaf. */
+static void assign_under_rtnl(struct kunit *test)
+{
+	const struct nt_kind_param *param = test->param_value;
+	struct nt_op *op = nt_prepare(0, param->kind | NT_LAZY);
+	int err;
+
+	nt_register(test, op);
+
+	rtnl_lock();
+	err = nt_assign(op, &init_net);
+	rtnl_unlock();
+
+	KUNIT_EXPECT_EQ(test, err, 0);
+	KUNIT_EXPECT_PTR_EQ(test, net_generic(&init_net, op->id),
+			    &op->data[0]);
+	nt_unregister(test, op);
 	nt_expect_freed(test, op);
 }
 
@@ -2544,7 +2568,7 @@ static void net_generic_out_of_range(struct kunit *test)
 
 static struct kunit_case nt_cases[] = {
 	KUNIT_CASE(register_hands_out_ids),
-	KUNIT_CASE(register_reuses_id),
+	KUNIT_CASE_PARAM(register_reuses_id, nt_kind_gen_params),
 	KUNIT_CASE_PARAM(register_bad_ops, nt_bad_ops_gen_params),
 	KUNIT_CASE_PARAM(register_gen_twice, nt_module_gen_params),
 	KUNIT_CASE(register_has_room_before_init),
@@ -2568,6 +2592,7 @@ static struct kunit_case nt_cases[] = {
 			 nt_kind_gen_params),
 	KUNIT_CASE_PARAM(assign_from_init, nt_module_gen_params),
 	KUNIT_CASE_PARAM(assign_on_first_use, nt_module_gen_params),
+	KUNIT_CASE_PARAM(assign_under_rtnl, nt_module_gen_params),
 	KUNIT_CASE_PARAM(assign_twice, nt_module_gen_params),
 	KUNIT_CASE(assign_null),
 	KUNIT_CASE_PARAM(assign_bad_id, nt_bad_id_gen_params),
