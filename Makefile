@@ -39,29 +39,38 @@ $(TASKS):
 		exit $$status; }
 else
 
+# DEPS=check goes no further than the packages.
+DO := @$(if $(filter check,$(DEPS)),:)
+# With ASIS=1 what is in build/linux is taken, committed or not.
+COMPOSE := $(DO) $(if $(ASIS),:,scripts/compose)
+
 tree: ## compose build/linux: the base and a commit for each patch
 	@scripts/deps $(TREE_PKGS)
-	@scripts/compose
+	$(COMPOSE)
 
 refresh: ## write the commits of build/linux back to patches/ and files
 	@scripts/refresh
 
-series: tree ## write the mails of the series to build/mail
-	@scripts/series
+series: ## write the mails of the series to build/mail
+	@scripts/deps $(TREE_PKGS)
+	$(COMPOSE)
+	$(DO) scripts/series
 
-# With ASIS=1 what is in build/linux is tested, committed or not.
-kunit: $(if $(ASIS),,tree) ## run the KUnit suite in QEMU
+kunit: ## run the KUnit suite in QEMU
 	@scripts/deps $(BUILD_PKGS)
-	@scripts/check
+	$(COMPOSE)
+	$(DO) scripts/check
 
-check: $(if $(ASIS),,tree) ## run the KUnit suite, and the checks of our scripts
+check: ## run the KUnit suite, and the checks of our scripts
 	@scripts/deps $(CHECK_PKGS)
-	@scripts/check --all
+	$(COMPOSE)
+	$(DO) scripts/check --all
 
 # BASE=1 tours the base as well, GUEST=shell gives a prompt, NETNS=n namespaces.
-run: $(if $(ASIS),,tree) ## tour the modules in QEMU, carrying packets
+run: ## tour the modules in QEMU, carrying packets
 	@scripts/deps $(RUN_PKGS)
-	@scripts/run
+	$(COMPOSE)
+	$(DO) scripts/run
 
 clean: ## remove build/ (the downloads in ~/.cache stay)
 	@du -sh build 2>/dev/null | sed 's/\t.*/ freed by removing build/'
