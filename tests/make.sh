@@ -54,7 +54,8 @@ printf '#!/bin/sh\necho "$@" >>%s\necho reason\nexit ${APT-0}' "$tmp/did" \
 chmod +x "$tmp/few/sudo" "$tmp/few/apt-get"
 passes "deps: apt-get by sudo" few no-such-package
 same "deps: what it runs" "sudo
--q -y install --no-install-recommends no-such-package" "$(cat "$tmp/did")"
+-q -y -o DPkg::Lock::Timeout=300 install --no-install-recommends no-such-package" \
+	"$(cat "$tmp/did")"
 export APT=100
 refuses "deps: apt that fails" "apt could not install them" few no-such-package
 grep -q '^reason' "$tmp/out" && grep -q build/log/deps.log "$tmp/out"
