@@ -9,7 +9,7 @@ ifneq ($(words $(subst :, ,$(CURDIR))),1)
 $(error The kernel's build takes no path with a space or colon: move this checkout)
 endif
 
-export KERNEL DEPS MAILING VERSION BASE GUEST NETNS
+export KERNEL DEPS MAILING VERSION BASE GUEST NETNS CELLS
 
 # Objects are the same wherever the checkout is.
 export CCACHE_BASEDIR := $(CURDIR)
@@ -22,7 +22,7 @@ BUILD_PKGS := $(TREE_PKGS) gcc libc6-dev flex bison bc libelf-dev libssl-dev \
 CHECK_PKGS := $(BUILD_PKGS) perl shellcheck
 RUN_PKGS := $(BUILD_PKGS) kmod iproute2 iputils-ping iperf3
 
-TASKS := tree refresh series kunit check run clean
+TASKS := tree refresh series kunit check check-all run clean
 
 .PHONY: help $(TASKS)
 help: ## list the tasks (this list)
@@ -65,6 +65,12 @@ check: ## run the KUnit suite, and the checks of our scripts
 	@scripts/deps $(CHECK_PKGS)
 	$(COMPOSE)
 	$(DO) scripts/check --all
+
+# CELLS="a b" takes those of configs/cells.
+check-all: ## run the KUnit suite on each configuration of the matrix
+	@scripts/deps $(BUILD_PKGS)
+	$(COMPOSE)
+	$(DO) scripts/check-all
 
 # BASE=1 tours the base as well, GUEST=shell gives a prompt, NETNS=n namespaces.
 run: ## tour the modules in QEMU, carrying packets
