@@ -11,13 +11,17 @@
  * locks held, so they only record, and the test's own task judges.
  *
  * The data of a module is a member of its struct nt_op, and .free counts: a
- * double free is a wrong number and not a crash, also without KASAN.  What the
- * core owns is real memory.
+ * double free is a wrong number and not a crash, also without KASAN.  With
+ * NT_HEAP it is real memory, freed by call_rcu() as the contract has it.  What
+ * the core owns is real memory, too, and counted where the kernel can do that.
  */
 
 #include <kunit/test.h>
 #include <kunit/visibility.h>
+#include <linux/alloc_tag.h>
 #include <linux/completion.h>
+#include <linux/debugfs.h>
+#include <linux/fs.h>
 #include <linux/if_arp.h>
 #include <linux/if_ether.h>
 #include <linux/kthread.h>
@@ -25,7 +29,9 @@
 #include <linux/netdevice.h>
 #include <linux/nsproxy.h>
 #include <linux/rtnetlink.h>
+#include <linux/sched/signal.h>
 #include <linux/sched/task.h>
+#include <linux/slab.h>
 #include <linux/user_namespace.h>
 #include <net/net_namespace.h>
 #include <net/netns/generic.h>
@@ -62,6 +68,7 @@ enum nt_event {
 #define NT_SIZE		BIT(4)
 #define NT_FREE_FN	BIT(5)
 #define NT_LAZY		BIT(6)		/* ->init assigns nothing */
+#define NT_HEAP		BIT(7)		/* see nt_assign_heap() */
 #define NT_CORE		(NT_ID | NT_SIZE)
 #define NT_MODULE	(NT_GEN | NT_FREE_FN)
 
@@ -73,6 +80,7 @@ struct nt_data {
 	struct net *net;
 	bool taken;			/* net_assign_generic() returned 0 */
 	unsigned int freed;
+	struct rcu_head rcu;
 };
 
 struct nt_op {
@@ -84,7 +92,7 @@ struct nt_op {
 	bool fail_new;			/* ... or in a net that is being made */
 	int (*hook)(struct nt_op *op, enum nt_event event, struct net *net);
 	struct nt_data data[NT_DATA];
-	atomic_t used;
+	atomic_t used;			/* of data[], or on the heap */
 };
 
 struct nt_record {
@@ -106,6 +114,8 @@ struct nt_slots {
 };
 
 struct nt_fixture {
+	struct kunit *test;
+	u64 memory;
 	struct nt_op op[NT_OPS];
 	struct nt_op *bulk[NT_BULK];
 	unsigned int bulks;
@@ -129,6 +139,11 @@ struct nt_fixture {
 	struct nt_thread *thread[2];
 	atomic_t racers;
 	unsigned int readable;
+	const struct nt_end_param *end;
+	struct net_device *dev;
+	bool *failslab_ignores;
+	unsigned long *failslab_verbose;
+	unsigned long verbose;
 };
 
 static struct nt_fixture *nt;
@@ -163,12 +178,38 @@ static int nt_call(struct nt_op *op, enum nt_event event, struct net *net)
 }
 
 /* As a module does on first use: whoever gets an error still owns the data. */
-static int nt_assign(struct nt_op *op, struct net *net)
+static int nt_assign_heap(struct nt_op *op, struct net *net)
 {
-	unsigned int i = atomic_fetch_inc(&op->used);
-	struct nt_data *data;
+	struct nt_data *data = kzalloc_obj(*data, GFP_KERNEL_ACCOUNT);
 	int err;
 
+	if (!data)
+		return -ENOMEM;
+
+	data->op = op;
+	data->net = net;
+
+	atomic_inc(&op->used);
+	err = net_assign_generic(net, op->id, data);
+	if (err) {
+		atomic_dec(&op->used);
+		kfree(data);
+	}
+
+	return err;
+}
+
+/* The same without an allocation, and each data is there to be judged. */
+static int nt_assign(struct nt_op *op, struct net *net)
+{
+	struct nt_data *data;
+	unsigned int i;
+	int err;
+
+	if (op->kind & NT_HEAP)
+		return nt_assign_heap(op, net);
+
+	i = atomic_fetch_inc(&op->used);
 	if (i >= NT_DATA)
 		return -ENOMEM;
 
@@ -216,12 +257,22 @@ static void nt_exit_batch(struct nt_op *op, struct list_head *nets)
 		nt_call(op, NT_EXIT_BATCH, net);
 }
 
+static void nt_free_heap(struct rcu_head *rcu)
+{
+	struct nt_data *data = container_of(rcu, struct nt_data, rcu);
+
+	atomic_dec(&data->op->used);
+	kfree(data);
+}
+
 static void nt_free(struct net *net, void *ptr)
 {
 	struct nt_data *data = ptr;
 
-	WRITE_ONCE(data->freed, data->freed + 1);
 	nt_call(data->op, NT_FREE, net);
+	WRITE_ONCE(data->freed, data->freed + 1);
+	if (data->op->kind & NT_HEAP)
+		call_rcu(&data->rcu, nt_free_heap);
 }
 
 /* A callback is not told whose it is, so each nt_op has its own. */
@@ -352,7 +403,7 @@ static void nt_unregister(struct kunit *test, struct nt_op *op)
 }
 
 /* Operations by the hundred: ids and data, no callbacks */
-static struct nt_op *nt_register_bulk(struct kunit *test, unsigned int kind)
+static struct nt_op *nt_prepare_bulk(struct kunit *test, unsigned int kind)
 {
 	static const struct pernet_operations none = {};
 	struct nt_op *op;
@@ -362,8 +413,15 @@ static struct nt_op *nt_register_bulk(struct kunit *test, unsigned int kind)
 	KUNIT_ASSERT_NOT_NULL(test, op);
 
 	nt_prepare_op(op, kind | NT_LAZY, &none);
-	nt_register(test, op);
 	nt->bulk[nt->bulks++] = op;
+	return op;
+}
+
+static struct nt_op *nt_register_bulk(struct kunit *test, unsigned int kind)
+{
+	struct nt_op *op = nt_prepare_bulk(test, kind);
+
+	nt_register(test, op);
 	return op;
 }
 
@@ -689,6 +747,13 @@ static void nt_expect_cleared(struct kunit *test, unsigned int id)
 		KUNIT_EXPECT_NULL(test, net_generic(nt->net[i].net, id));
 }
 
+static void nt_expect_heap(struct kunit *test, const struct nt_op *op,
+			   int used)
+{
+	if (op->kind & NT_HEAP)
+		KUNIT_EXPECT_EQ(test, atomic_read(&op->used), used);
+}
+
 static void nt_need_warnings(struct kunit *test)
 {
 	if (!IS_ENABLED(CONFIG_BUG))
@@ -706,10 +771,12 @@ struct nt_thread {
 	struct net *net;
 	unsigned int nr;
 	unsigned int bad;
+	unsigned int fail_nth;
 	int err;
 	int errs[NT_RACES];
 	struct net_generic *ng[NT_NETS];
 	struct nt_slots *slots[NT_NETS];
+	struct net_device *dev[2];
 };
 
 static int nt_thread_main(void *ptr)
@@ -772,14 +839,129 @@ static void nt_wait_blocked(struct nt_thread *thread)
 		schedule_timeout_uninterruptible(1);
 }
 
+static void nt_need_concurrent_reader(struct kunit *test)
+{
+	if (num_online_cpus() < 2 && !IS_ENABLED(CONFIG_PREEMPT_RCU))
+		kunit_skip(test, "needs two CPUs or CONFIG_PREEMPT_RCU");
+}
+
+/* Memory of the core: how many arrays and core-owned data are allocated. Only
+ * what is built in reaches the counters.
+ */
+
+#if IS_ENABLED(CONFIG_MEM_ALLOC_PROFILING) && !defined(MODULE)
+extern struct alloc_tag __start_alloc_tags[];
+extern struct alloc_tag __stop_alloc_tags[];
+
+static u64 nt_memory(void)
+{
+	struct alloc_tag *tag;
+	u64 memory = 0;
+
+	for (tag = __start_alloc_tags; tag < __stop_alloc_tags; tag++) {
+		if (strstr(tag->ct.filename, "net/core/net_namespace.c") &&
+		    (!strcmp(tag->ct.function, "net_alloc_generic") ||
+		     !strcmp(tag->ct.function, "ops_init")))
+			memory += alloc_tag_read(tag).calls;
+	}
+
+	return memory;
+}
+#else
+static u64 nt_memory(void)
+{
+	return 0;
+}
+#endif
+
+/* cleanup_net() lets the barrier pass before it has freed the last array. */
+static void nt_expect_memory(struct kunit *test, u64 memory)
+{
+	unsigned long end = jiffies + NT_TIMEOUT;
+
+	rcu_barrier();
+	while (nt_memory() != memory && time_before(jiffies, end))
+		schedule_timeout_uninterruptible(1);
+	KUNIT_EXPECT_EQ(test, nt_memory(), memory);
+}
+
+/* Failing allocations: the n-th that the task asks of the slab. By default
+ * failslab spares those that may sleep, and tells of each that fails. The
+ * switches are in debugfs only, which nobody may have mounted yet.
+ */
+
+#ifdef CONFIG_FAULT_INJECTION
+/* Returns how many were still to come, 0 if one has failed. */
+static unsigned int nt_fail_nth(struct task_struct *task, unsigned int n)
+{
+	return xchg(&task->fail_nth, n);
+}
+#else
+static unsigned int nt_fail_nth(struct task_struct *task, unsigned int n)
+{
+	return n;
+}
+#endif
+
+static void *nt_failslab_switch(const char *name)
+{
+	struct dentry *dir, *file = NULL;
+	void *value = NULL;
+
+	dir = debugfs_lookup("failslab", NULL);
+	if (IS_ERR_OR_NULL(dir))
+		return NULL;
+
+	file = debugfs_lookup(name, dir);
+	if (!IS_ERR_OR_NULL(file)) {
+		value = d_inode(file)->i_private;
+		dput(file);
+	}
+	dput(dir);
+
+	return value;
+}
+
+static void nt_undo_failslab(void *ptr)
+{
+	struct nt_fixture *f = ptr;
+
+	*f->failslab_ignores = true;
+	*f->failslab_verbose = f->verbose;
+}
+
+static void nt_need_failslab(struct kunit *test)
+{
+	int err;
+
+	if (!IS_ENABLED(CONFIG_FAILSLAB))
+		kunit_skip(test, "needs CONFIG_FAILSLAB");
+
+	nt->failslab_ignores = nt_failslab_switch("ignore-gfp-wait");
+	nt->failslab_verbose = nt_failslab_switch("verbose");
+	if (!nt->failslab_ignores || !nt->failslab_verbose)
+		kunit_skip(test, "needs CONFIG_FAULT_INJECTION_DEBUG_FS");
+	if (!*nt->failslab_ignores)
+		kunit_skip(test, "needs failslab, which is in use");
+
+	nt->verbose = *nt->failslab_verbose;
+	*nt->failslab_verbose = 0;
+	*nt->failslab_ignores = false;
+	err = kunit_add_action_or_reset(test, nt_undo_failslab, nt);
+	KUNIT_ASSERT_EQ(test, err, 0);
+}
+
 /* The fixture */
 
 static void nt_undo_fixture(void *ptr)
 {
+	struct nt_fixture *f = ptr;
+
 	rcu_barrier();		/* nt_fixture::rcu */
 	WRITE_ONCE(nt, NULL);
 	net_ns_barrier();	/* nt_watch_exit() */
-	kvfree(ptr);
+	nt_expect_memory(f->test, f->memory);
+	kvfree(f);
 }
 
 static int nt_test_init(struct kunit *test)
@@ -793,6 +975,8 @@ static int nt_test_init(struct kunit *test)
 	init_completion(&f->go);
 	f->net[0].net = &init_net;
 	f->nets = 1;
+	f->test = test;
+	f->memory = nt_memory();
 	WRITE_ONCE(nt, f);
 	net_generic_forget_room();
 	/* Added first and so run last: also after .exit */
@@ -859,6 +1043,17 @@ static const struct nt_kind_param nt_kind_params[] = {
 };
 
 KUNIT_ARRAY_PARAM_DESC(nt_kind, nt_kind_params, name);
+
+static const struct nt_kind_param nt_any_params[] = {
+	{ "module subsys", NT_MODULE },
+	{ "module device", NT_MODULE | NT_DEVICE },
+	{ "core subsys", NT_CORE },
+	{ "core device", NT_CORE | NT_DEVICE },
+	{ "subsys without data", 0 },
+	{ "device without data", NT_DEVICE },
+};
+
+KUNIT_ARRAY_PARAM_DESC(nt_any, nt_any_params, name);
 
 static const struct nt_kind_param nt_module_params[] = {
 	{ "subsys", NT_MODULE },
@@ -1236,6 +1431,40 @@ static void register_init_fails_beside_reader(struct kunit *test)
 	nt_expect_freed(test, op);
 }
 
+/* Data that is assigned from .free, which runs at the net that failed before
+ * the id is retired.
+ */
+static int nt_assign_from_free(struct nt_op *op, enum nt_event event,
+			       struct net *net)
+{
+	if (event == NT_FREE) {
+		nt->err[NT_FREE] = nt_assign(op, net);
+		nt->reads += nt->err[NT_FREE] == -EINVAL;
+	}
+
+	return 0;
+}
+
+static void register_init_fails_assigns_from_free(struct kunit *test)
+{
+	const struct nt_kind_param *param = test->param_value;
+	struct nt_op *op = nt_prepare(0, param->kind);
+
+	nt_need_warnings(test);
+	nt_live_nets(test);
+	op->fail_net = nt_last_net()->net;
+	op->hook = nt_assign_from_free;
+
+	kunit_warning_suppress(test) {
+		KUNIT_EXPECT_EQ(test, nt_try_register(test, op), NT_ERR);
+		KUNIT_EXPECT_SUPPRESSED_WARNING_COUNT(test, nt->reads);
+	}
+
+	KUNIT_EXPECT_EQ(test, nt->err[NT_FREE], -EINVAL);
+	nt_expect_freed(test, op);
+	nt_expect_cleared(test, op->last_id);
+}
+
 /* Unregistration */
 
 /* Devices go before subsystems (959d2726), the last registered first, and all
@@ -1402,7 +1631,8 @@ static void nt_rcu_callback(struct rcu_head *rcu)
 {
 	struct nt_fixture *f = container_of(rcu, struct nt_fixture, rcu);
 
-	f->slot = net_generic(&init_net, f->op[0].last_id);
+	if (f->op[0].last_id)
+		f->slot = net_generic(&init_net, f->op[0].last_id);
 	f->rcu_done = true;
 }
 
@@ -1410,6 +1640,17 @@ static int nt_call_rcu_in_exit(struct nt_op *op, enum nt_event event,
 			       struct net *net)
 {
 	if (event == NT_EXIT && net == &init_net)
+		call_rcu(&nt->rcu, nt_rcu_callback);
+
+	return 0;
+}
+
+static int nt_call_rcu_in_free(struct nt_op *op, enum nt_event event,
+			       struct net *net)
+{
+	const enum nt_event last = op->kind & NT_GEN ? NT_FREE : NT_EXIT_BATCH;
+
+	if (event == last && net == nt->dying)
 		call_rcu(&nt->rcu, nt_rcu_callback);
 
 	return 0;
@@ -1775,6 +2016,83 @@ static void assign_while_net_dies(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, nt_assign(lazy, nt_last_net()->net), 0);
 }
 
+/* Holds cleanup_net() back, and with it the nets that are queued meanwhile. */
+static int nt_block_in_exit(struct nt_op *op, enum nt_event event,
+			    struct net *net)
+{
+	if (event == NT_EXIT && net == nt->dying) {
+		complete(&nt->entered);
+		wait_for_completion(&nt->go);
+	}
+
+	return 0;
+}
+
+/* The last reference is gone, but cleanup_net() has not come to the net yet: the
+ * free phase is still to come, too. Then it is too late.
+ */
+static void assign_before_cleanup_net(struct kunit *test)
+{
+	const struct nt_kind_param *param = test->param_value;
+	struct nt_op *op = nt_prepare(0, param->kind | NT_LAZY);
+	struct nt_op *gate = nt_prepare(1, NT_MODULE);
+	struct nt_net *last, *user;
+	int err;
+
+	nt_need_net_ns(test);
+	nt_live_nets(test);
+	user = &nt->net[1];
+	last = nt_last_net();
+	nt_register(test, op);
+	nt_register(test, gate);
+	nt->dying = last->net;
+	gate->hook = nt_block_in_exit;
+	nt_hold_passive(test, user->net);
+	nt_forget();
+
+	nt_put_net(test, last);
+	wait_for_completion(&nt->entered);
+	nt_put_net(test, user);
+	err = nt_assign(op, user->net);
+	complete(&nt->go);
+	nt_wait_gone(last);
+	nt_wait_gone(user);
+	nt->nets = 1;
+
+	KUNIT_EXPECT_EQ(test, err, 0);
+	KUNIT_EXPECT_EQ(test, nt_count(op, NT_FREE, NULL), 1);
+	KUNIT_EXPECT_EQ(test, nt_count(op, NT_FREE, user->net), 1);
+	nt_expect_exits(test, op, user->net, 1);
+	KUNIT_EXPECT_EQ(test, nt_assign(op, user->net), -ESHUTDOWN);
+	KUNIT_EXPECT_NULL(test, net_generic(user->net, op->id));
+	nt_unregister(test, op);
+	nt_expect_freed(test, op);
+}
+
+/* It may sleep. What tells a caller in atomic context so is the same check that
+ * tells one which is about to sleep already, and that one's splat KUnit can
+ * catch.
+ */
+static void assign_might_sleep(struct kunit *test)
+{
+	struct nt_op *op = nt_prepare(0, NT_MODULE | NT_LAZY);
+	int err;
+
+	if (!IS_ENABLED(CONFIG_DEBUG_ATOMIC_SLEEP))
+		kunit_skip(test, "needs CONFIG_DEBUG_ATOMIC_SLEEP");
+	nt_need_warnings(test);
+	nt_register(test, op);
+
+	kunit_warning_suppress(test) {
+		set_current_state(TASK_UNINTERRUPTIBLE);
+		err = nt_assign(op, &init_net);
+		__set_current_state(TASK_RUNNING);
+		KUNIT_EXPECT_SUPPRESSED_WARNING_COUNT(test, 1);
+	}
+
+	KUNIT_EXPECT_EQ(test, err, 0);
+}
+
 /* Nobody would free it any more. The array is that of the net's last day, so
  * an id that came later is beyond its end.
  */
@@ -2045,6 +2363,7 @@ static int nt_thread_register(struct nt_thread *thread)
 static int nt_thread_copy_net(struct nt_thread *thread)
 {
 	thread->net = nt_copy_net();
+	thread->fail_nth = nt_fail_nth(current, 0);
 	return PTR_ERR_OR_ZERO(thread->net);
 }
 
@@ -2059,6 +2378,9 @@ static int nt_let_threads_queue(struct nt_op *op, enum nt_event event,
 	for (i = 0; i < ARRAY_SIZE(nt->thread); i++) {
 		nt_start_thread(nt->thread[i]);
 		nt_wait_blocked(nt->thread[i]);
+		if (nt->thread[i]->fail_nth)
+			nt_fail_nth(nt->thread[i]->task,
+				    nt->thread[i]->fail_nth);
 	}
 
 	return 0;
@@ -2066,12 +2388,13 @@ static int nt_let_threads_queue(struct nt_op *op, enum nt_event event,
 
 struct nt_race_param {
 	const char *name;
-	bool fail;
+	int err;
 };
 
 static const struct nt_race_param nt_race_params[] = {
-	{ "and succeeds", false },
-	{ "and fails", true },
+	{ "and succeeds", 0 },
+	{ "and fails", NT_ERR },
+	{ "and finds no memory", -ENOMEM },
 };
 
 KUNIT_ARRAY_PARAM_DESC(nt_race, nt_race_params, name);
@@ -2086,15 +2409,20 @@ static void setup_net_waits_while_ids_grow(struct kunit *test)
 	int err;
 
 	nt_need_net_ns(test);
+	if (param->err == -ENOMEM)
+		nt_need_failslab(test);
 	nt_live_nets(test);
 	nt_register(test, early);
 	nt_fill_array(test);
+	nt_forget();
 	early->hook = nt_read_highest;
-	early->fail_new = param->fail;
+	early->fail_new = param->err == NT_ERR;
 	gate->hook = nt_let_threads_queue;
 	grow = nt_new_thread(test, nt_thread_register);
 	grow->op = late;
 	create = nt_new_thread(test, nt_thread_copy_net);
+	/* The first that it asks for under the rwsem is the larger array. */
+	create->fail_nth = param->err == -ENOMEM;
 	nt->thread[0] = grow;
 	nt->thread[1] = create;
 
@@ -2107,11 +2435,177 @@ static void setup_net_waits_while_ids_grow(struct kunit *test)
 		nt_adopt_net(test, create->net);
 	KUNIT_ASSERT_EQ(test, err, 0);
 
-	KUNIT_EXPECT_EQ(test, create->err, param->fail ? NT_ERR : 0);
-	KUNIT_EXPECT_GT(test, nt->room, late->id);
+	KUNIT_EXPECT_EQ(test, create->err, param->err);
+	if (param->err == -ENOMEM) {
+		KUNIT_EXPECT_EQ(test, create->fail_nth, 0);
+		KUNIT_EXPECT_EQ(test, atomic_read(&nt->logged),
+				nt_count(gate, NT_INIT, NULL));
+	} else {
+		KUNIT_EXPECT_GT(test, nt->room, late->id);
+	}
 	KUNIT_EXPECT_NULL(test, nt->slot);
 	nt_unregister(test, early);
 	nt_expect_freed(test, early);
+}
+
+/* Whoever loads the module may be killed meanwhile, by the oom killer too: the
+ * registration waits for its turn and succeeds. Half a module init is worse.
+ */
+static int nt_thread_register_killed(struct nt_thread *thread)
+{
+	int err;
+
+	allow_signal(SIGKILL);
+	send_sig(SIGKILL, current, 1);
+	thread->bad += !fatal_signal_pending(current);
+
+	err = nt_do_register(thread->op);
+	if (err)
+		return err;
+
+	thread->bad += !!nt_assign(&nt->op[1], &init_net);
+	thread->bad += !fatal_signal_pending(current);
+	return 0;
+}
+
+static int nt_thread_unregister_killed(struct nt_thread *thread)
+{
+	allow_signal(SIGKILL);
+	send_sig(SIGKILL, current, 1);
+	nt_do_unregister(thread->op, thread->op->id);
+	return 0;
+}
+
+static void register_when_killed(struct kunit *test)
+{
+	const struct nt_kind_param *param = test->param_value;
+	struct nt_op *op = nt_prepare(0, param->kind);
+	struct nt_op *lazy = nt_prepare(1, NT_MODULE | NT_LAZY);
+	struct nt_op *gate = nt_prepare(2, 0);
+	struct nt_thread *thread[2];
+	unsigned int i;
+
+	nt_live_nets(test);
+	nt_register(test, lazy);
+	gate->hook = nt_let_threads_queue;
+	for (i = 0; i < 2; i++) {
+		thread[i] = nt_new_thread(test, i ?
+					  nt_thread_unregister_killed :
+					  nt_thread_register_killed);
+		thread[i]->op = op;
+		nt->thread[i] = thread[i];
+	}
+
+	/* Both have to wait, and come one after the other. */
+	nt_register(test, gate);
+	for (i = 0; i < 2; i++)
+		nt_join_thread(test, thread[i]);
+
+	KUNIT_EXPECT_EQ(test, thread[0]->err, 0);
+	KUNIT_EXPECT_EQ(test, thread[0]->bad, 0);
+	for (i = 0; i < nt->nets; i++) {
+		KUNIT_EXPECT_EQ(test, nt_count(op, NT_INIT, nt->net[i].net), 1);
+		nt_expect_exits(test, op, nt->net[i].net, 1);
+	}
+	nt_expect_freed(test, op);
+	nt_expect_not_freed(test, lazy);
+}
+
+/* Registration, creation and destruction, all at once. What is registered stays
+ * for a while, so that the arrays of all nets grow meanwhile.
+ */
+static int nt_thread_register_bulk(struct nt_thread *thread)
+{
+	unsigned int i;
+	int err;
+
+	for (i = nt->readable; i < nt->bulks; i++) {
+		err = nt_do_register(nt->bulk[i]);
+		if (err)
+			return err;
+		thread->nr++;
+	}
+
+	return 0;
+}
+
+static int nt_thread_churn_nets(struct nt_thread *thread)
+{
+	unsigned int i, op;
+	struct net *net;
+
+	for (i = 0; i < NT_RACES; i++) {
+		net = nt_copy_net();
+		if (IS_ERR(net))
+			return PTR_ERR(net);
+
+		/* The last one is lazy. */
+		thread->bad += !!nt_assign(&nt->op[NT_OPS - 1], net);
+		for (op = 0; op < NT_OPS; op++) {
+			struct nt_data *data = net_generic(net, nt->op[op].id);
+
+			thread->bad += !data || data->op != &nt->op[op] ||
+				       data->net != net;
+		}
+		put_net(net);
+		thread->nr++;
+	}
+
+	return 0;
+}
+
+static void setup_net_beside_all(struct kunit *test)
+{
+	static const unsigned int kind[NT_OPS] = {
+		NT_MODULE | NT_HEAP, NT_CORE, NT_MODULE | NT_DEVICE | NT_HEAP,
+		NT_MODULE | NT_HEAP | NT_LAZY,
+	};
+	struct nt_thread *grow, *churn[2];
+	unsigned int i;
+	int err;
+
+	nt_need_net_ns(test);
+	nt_live_nets(test);
+	for (i = 0; i < NT_OPS; i++)
+		nt_register(test, nt_prepare(i, kind[i]));
+	nt_fill_array(test);
+	nt_forget();
+	nt->readable = nt->bulks;
+	for (i = 0; i < NT_RACES; i++)
+		nt_prepare_bulk(test, NT_CORE);
+	grow = nt_new_thread(test, nt_thread_register_bulk);
+	for (i = 0; i < 2; i++)
+		churn[i] = nt_new_thread(test, nt_thread_churn_nets);
+
+	nt_start_thread(grow);
+	for (i = 0; i < 2; i++)
+		nt_start_thread(churn[i]);
+	nt_join_thread(test, grow);
+	for (i = 0; i < 2; i++) {
+		nt_join_thread(test, churn[i]);
+		KUNIT_EXPECT_EQ(test, churn[i]->err, 0);
+		KUNIT_EXPECT_EQ(test, churn[i]->nr, NT_RACES);
+		KUNIT_EXPECT_EQ(test, churn[i]->bad, 0);
+	}
+	KUNIT_EXPECT_EQ(test, grow->err, 0);
+	for (i = 0; i < grow->nr; i++) {
+		err = kunit_add_action_or_reset(test, nt_undo_register,
+						nt->bulk[nt->readable + i]);
+		KUNIT_ASSERT_EQ(test, err, 0);
+	}
+	/* Behind one that goes after them, the others are gone as well. */
+	nt_new_net(test);
+	nt_delete_last_net(test);
+
+	for (i = 0; i < NT_OPS; i++) {
+		struct nt_op *op = &nt->op[i];
+
+		KUNIT_EXPECT_EQ(test, nt_count(op, NT_INIT, NULL),
+				2 * NT_RACES + 1);
+		nt_expect_exits(test, op, NULL, 2 * NT_RACES + 1);
+		nt_unregister(test, op);
+		nt_expect_heap(test, op, 0);
+	}
 }
 
 /* Destruction of a net */
@@ -2219,17 +2713,6 @@ static void cleanup_net_without_data(struct kunit *test)
 /* Two nets of one batch. That cleanup_net() takes both at once, a third one
  * sees to, whose ->exit lasts until they are queued.
  */
-static int nt_block_in_exit(struct nt_op *op, enum nt_event event,
-			    struct net *net)
-{
-	if (event == NT_EXIT && net == nt->dying) {
-		complete(&nt->entered);
-		wait_for_completion(&nt->go);
-	}
-
-	return 0;
-}
-
 static void cleanup_net_batch(struct kunit *test)
 {
 	const struct nt_kind_param *param = test->param_value;
@@ -2298,23 +2781,31 @@ static void nt_dev_setup(struct net_device *dev)
 	dev->netns_immutable = true;	/* it dies where it is */
 }
 
-static void cleanup_net_frees_after_ndo_uninit(struct kunit *test)
+static struct net_device *nt_new_dev(struct kunit *test, struct net *net)
 {
-	const struct nt_kind_param *param = test->param_value;
-	struct nt_op *op = nt_prepare(0, param->kind);
 	struct net_device *dev;
 	int err;
 
-	nt_need_net_ns(test);
-	nt_live_nets(test);
-	nt_register(test, op);
 	dev = alloc_netdev(0, "nt%d", NET_NAME_UNKNOWN, nt_dev_setup);
 	KUNIT_ASSERT_NOT_NULL(test, dev);
-	dev_net_set(dev, nt_last_net()->net);
+	dev_net_set(dev, net);
 	err = register_netdev(dev);
 	if (err)
 		free_netdev(dev);
 	KUNIT_ASSERT_EQ(test, err, 0);
+
+	return dev;
+}
+
+static void cleanup_net_frees_after_ndo_uninit(struct kunit *test)
+{
+	const struct nt_kind_param *param = test->param_value;
+	struct nt_op *op = nt_prepare(0, param->kind);
+
+	nt_need_net_ns(test);
+	nt_live_nets(test);
+	nt_register(test, op);
+	nt_new_dev(test, nt_last_net()->net);
 	nt_forget();
 
 	nt_delete_last_net(test);
@@ -2326,6 +2817,329 @@ static void cleanup_net_frees_after_ndo_uninit(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, nt_count(op, NT_FREE, NULL),
 			!!(param->kind & NT_GEN));
 	nt_expect_free_is_last(test);
+}
+
+/* The end of the data, in a net that is destroyed or with its op */
+
+struct nt_end_param {
+	const char *name;
+	unsigned int kind;
+	bool net;			/* it is the net that goes */
+	enum nt_event barrier;
+};
+
+static const struct nt_end_param nt_end_params[] = {
+	{ "subsys unregistered", NT_MODULE, false },
+	{ "device unregistered", NT_MODULE | NT_DEVICE, false },
+	{ "subsys, net destroyed", NT_MODULE, true },
+	{ "device, net destroyed", NT_MODULE | NT_DEVICE, true },
+};
+
+KUNIT_ARRAY_PARAM_DESC(nt_end, nt_end_params, name);
+
+static void nt_let_end(struct kunit *test, struct nt_op *op)
+{
+	if (nt->end->net)
+		nt_delete_last_net(test);
+	else
+		nt_unregister(test, op);
+}
+
+/* Between ->pre_exit and the other exit callbacks a grace period passes, so that
+ * readers that took the pointer before may use it until they are done.
+ */
+static int nt_time_exit(struct nt_op *op, enum nt_event event, struct net *net)
+{
+	if (net != nt->dying)
+		return 0;
+
+	if (event == NT_PRE_EXIT)
+		get_state_synchronize_rcu_full(&nt->gp);
+	if (event == NT_EXIT_RTNL)
+		nt->gp_over = poll_state_synchronize_rcu_full(&nt->gp);
+
+	return 0;
+}
+
+static void exit_waits_for_readers(struct kunit *test)
+{
+	struct nt_op *op;
+
+	nt->end = test->param_value;
+	op = nt_prepare(0, nt->end->kind);
+	if (nt->end->net)
+		nt_need_net_ns(test);
+	nt_live_nets(test);
+	nt_register(test, op);
+	nt->dying = nt_last_net()->net;
+	op->hook = nt_time_exit;
+
+	nt_let_end(test, op);
+
+	KUNIT_EXPECT_EQ(test, nt_count(op, NT_EXIT_RTNL, nt->dying), 1);
+	KUNIT_EXPECT_TRUE(test, nt->gp_over);
+}
+
+/* A reader that came later finds the pointer until the slot is cleared. As .free
+ * leaves the data to call_rcu(), the reader has it until it is done, and nobody
+ * comes back before that has freed it. In a net all exit callbacks are over when
+ * the first .free is called, here that of an op which is registered later.
+ */
+static int nt_let_reader_in(struct nt_op *op, enum nt_event event,
+			    struct net *net)
+{
+	const enum nt_event last = nt->end->net ? NT_FREE : NT_EXIT_BATCH;
+
+	if (event == last && net == nt->dying) {
+		complete(&nt->go);
+		wait_for_completion(&nt->entered);
+	}
+
+	return 0;
+}
+
+static int nt_hold_data(struct nt_thread *thread)
+{
+	unsigned long end = jiffies + NT_TIMEOUT;
+	struct nt_data *data;
+
+	wait_for_completion(&nt->go);
+	rcu_read_lock();
+	data = net_generic(thread->net, thread->op->last_id);
+	complete(&nt->entered);
+	while (data && !READ_ONCE(data->freed) && time_before(jiffies, end))
+		cpu_relax();
+	/* Room for a mistake */
+	end = jiffies + 3;
+	while (data && time_before(jiffies, end))
+		cpu_relax();
+	if (data) {
+		thread->nr = READ_ONCE(data->freed);
+		thread->bad += READ_ONCE(data->op) != thread->op;
+		thread->bad += READ_ONCE(data->net) != thread->net;
+		thread->bad += !!net_generic(thread->net, thread->op->last_id);
+		thread->bad += atomic_read(&thread->op->used) != nt->readable;
+	}
+	rcu_read_unlock();
+
+	return 0;
+}
+
+static void free_leaves_data_to_readers(struct kunit *test)
+{
+	struct nt_op *op, *gate;
+	struct nt_thread *reader;
+
+	nt_need_concurrent_reader(test);
+	nt->end = test->param_value;
+	op = nt_prepare(0, nt->end->kind | NT_HEAP);
+	gate = nt_prepare(1, nt->end->kind);
+	if (nt->end->net)
+		nt_need_net_ns(test);
+	nt_live_nets(test);
+	nt_register(test, op);
+	nt_register(test, gate);
+	nt->dying = nt_last_net()->net;
+	nt->readable = nt->nets;
+	nt_hold_passive(test, nt->dying);
+	(nt->end->net ? gate : op)->hook = nt_let_reader_in;
+	reader = nt_new_thread(test, nt_hold_data);
+	reader->op = op;
+	reader->net = nt->dying;
+	nt_start_thread(reader);
+
+	nt_let_end(test, op);
+	if (!nt->end->net)
+		nt_expect_heap(test, op, 0);
+	nt_join_thread(test, reader);
+
+	KUNIT_EXPECT_EQ(test, reader->nr, 1);
+	KUNIT_EXPECT_EQ(test, reader->bad, 0);
+	if (nt->end->net)
+		nt_unregister(test, op);
+	nt_expect_heap(test, op, 0);
+}
+
+/* An RCU callback that ->exit has queued uses the data. The barrier of the core
+ * comes after .free, so the module has its own: in ->exit_batch, or in .free.
+ */
+static const struct nt_end_param nt_barrier_params[] = {
+	{ "exit_batch, op unregistered", NT_MODULE, false, NT_EXIT_BATCH },
+	{ "free, op unregistered", NT_MODULE, false, NT_FREE },
+	{ "exit_batch, net destroyed", NT_MODULE, true, NT_EXIT_BATCH },
+	{ "free, net destroyed", NT_MODULE, true, NT_FREE },
+};
+
+KUNIT_ARRAY_PARAM_DESC(nt_barrier, nt_barrier_params, name);
+
+static void nt_rcu_use_data(struct rcu_head *rcu)
+{
+	struct nt_fixture *f = container_of(rcu, struct nt_fixture, rcu);
+
+	f->reads += READ_ONCE(f->slot->freed);
+	f->rcu_done = true;
+}
+
+static int nt_call_rcu_and_wait(struct nt_op *op, enum nt_event event,
+				struct net *net)
+{
+	if (net != nt->dying)
+		return 0;
+
+	if (event == NT_EXIT) {
+		nt->slot = net_generic(net, op->id);
+		call_rcu(&nt->rcu, nt_rcu_use_data);
+	}
+	if (event == nt->end->barrier)
+		rcu_barrier();
+	if (event == NT_FREE)
+		nt->gp_over = nt->rcu_done;
+
+	return 0;
+}
+
+static void free_after_rcu_callbacks(struct kunit *test)
+{
+	struct nt_op *op;
+
+	nt->end = test->param_value;
+	op = nt_prepare(0, nt->end->kind);
+	if (nt->end->net)
+		nt_need_net_ns(test);
+	nt_live_nets(test);
+	nt_register(test, op);
+	nt->dying = nt_last_net()->net;
+	op->hook = nt_call_rcu_and_wait;
+
+	nt_let_end(test, op);
+
+	KUNIT_EXPECT_EQ(test, nt_count(op, NT_FREE, nt->dying), 1);
+	KUNIT_EXPECT_TRUE(test, nt->gp_over);
+	KUNIT_EXPECT_EQ(test, nt->reads, 0);
+}
+
+/* The barrier of the core: what .free has left to call_rcu() is freed before
+ * cleanup_net() gives up its own hold on struct net, which is seen by the count.
+ */
+static void cleanup_net_waits_for_rcu_callbacks(struct kunit *test)
+{
+	const struct nt_kind_param *param = test->param_value;
+	struct nt_op *op = nt_prepare(0, param->kind);
+	unsigned long end = jiffies + NT_TIMEOUT;
+	struct net *dead;
+
+	nt_need_net_ns(test);
+	nt_live_nets(test);
+	nt_register(test, op);
+	dead = nt_last_net()->net;
+	nt_hold_passive(test, dead);
+	nt->dying = dead;
+	op->hook = nt_call_rcu_in_free;
+
+	nt_delete_last_net(test);
+	while (refcount_read(&dead->passive) > 1 && time_before(jiffies, end))
+		schedule_timeout_uninterruptible(1);
+
+	KUNIT_EXPECT_EQ(test, refcount_read(&dead->passive), 1);
+	KUNIT_EXPECT_TRUE(test, READ_ONCE(nt->rcu_done));
+}
+
+/* A device of the dying net that another task deletes, as it deletes the peer of
+ * a veth: what follows RTNL there, cleanup_net() does not wait for. The
+ * notifiers that are called again after a second, and priv_destructor, find the
+ * slot cleared. Until 7.3 they found freed memory.
+ */
+static int nt_dev_event(struct notifier_block *nb, unsigned long event,
+			void *ptr)
+{
+	struct net_device *dev = netdev_notifier_info_to_dev(ptr);
+
+	if (dev != nt->dev || event != NETDEV_UNREGISTER)
+		return NOTIFY_DONE;
+
+	if (!nt->reads++)
+		nt->gp_over = !!net_generic(dev_net(dev), nt->op[0].id);
+	else
+		nt->slot = net_generic(dev_net(dev), nt->op[0].id);
+	if (nt->reads == 2)
+		complete(&nt->go);
+
+	return NOTIFY_DONE;
+}
+
+static struct notifier_block nt_dev_notifier = {
+	.notifier_call = nt_dev_event,
+};
+
+static void nt_undo_notifier(void *nb)
+{
+	unregister_netdevice_notifier(nb);
+}
+
+static void nt_dev_destructor(struct net_device *dev)
+{
+	nt->err[NT_UNINIT]++;
+	if (net_generic(dev_net(dev), nt->op[0].id))
+		nt->err[NT_FREE]++;
+}
+
+static int nt_thread_delete_pair(struct nt_thread *thread)
+{
+	LIST_HEAD(list);
+
+	rtnl_lock();
+	unregister_netdevice_queue(thread->dev[0], &list);
+	unregister_netdevice_queue(thread->dev[1], &list);
+	unregister_netdevice_many(&list);
+	complete(&nt->entered);
+	rtnl_unlock();
+
+	return 0;
+}
+
+static void cleanup_net_beside_netdev_run_todo(struct kunit *test)
+{
+	const struct nt_kind_param *param = test->param_value;
+	struct nt_op *op = nt_prepare(0, param->kind);
+	netdevice_tracker tracker;
+	struct nt_thread *thread;
+	unsigned int i;
+	int err;
+
+	nt_need_net_ns(test);
+	nt_live_nets(test);
+	nt_register(test, op);
+	thread = nt_new_thread(test, nt_thread_delete_pair);
+	for (i = 0; i < 2; i++) {
+		thread->dev[i] = nt_new_dev(test, nt->net[i + 1].net);
+		thread->dev[i]->priv_destructor = nt_dev_destructor;
+	}
+	nt->dev = thread->dev[1];
+	nt->dying = nt_last_net()->net;
+	nt_hold_passive(test, nt->dying);
+	err = register_netdevice_notifier(&nt_dev_notifier);
+	KUNIT_ASSERT_EQ(test, err, 0);
+	err = kunit_add_action_or_reset(test, nt_undo_notifier,
+					&nt_dev_notifier);
+	KUNIT_ASSERT_EQ(test, err, 0);
+
+	netdev_hold(nt->dev, &tracker, GFP_KERNEL);
+	nt_start_thread(thread);
+	wait_for_completion(&nt->entered);
+	nt_delete_last_net(test);
+	reinit_completion(&nt->go);
+	nt->room = READ_ONCE(nt->reads);
+	WRITE_ONCE(nt->reads, 1);
+	wait_for_completion(&nt->go);
+	netdev_put(nt->dev, &tracker);
+	nt_join_thread(test, thread);
+
+	KUNIT_EXPECT_GE(test, nt->room, 1);
+	KUNIT_EXPECT_TRUE(test, nt->gp_over);
+	KUNIT_EXPECT_NULL(test, nt->slot);
+	KUNIT_EXPECT_EQ(test, nt->err[NT_UNINIT], 2);
+	/* The other net lives, and has its data. */
+	KUNIT_EXPECT_EQ(test, nt->err[NT_FREE], 1);
 }
 
 /* Growth */
@@ -2451,8 +3265,7 @@ static void grow_under_rcu_reader(struct kunit *test)
 	struct nt_thread *reader;
 	unsigned int i;
 
-	if (num_online_cpus() < 2 && !IS_ENABLED(CONFIG_PREEMPT_RCU))
-		kunit_skip(test, "needs two CPUs or CONFIG_PREEMPT_RCU");
+	nt_need_concurrent_reader(test);
 	nt_need_net_ns(test);
 	nt_live_nets(test);
 	nt_fill_array(test);
@@ -2521,6 +3334,284 @@ static void grow_beside_readers(struct kunit *test)
 	}
 }
 
+/* Each allocation in turn */
+
+static unsigned int nt_count_nets(void)
+{
+	unsigned int nets = 0;
+	struct net *net;
+
+	rcu_read_lock();
+	for_each_net_rcu(net)
+		nets++;
+	rcu_read_unlock();
+
+	return nets;
+}
+
+static void nt_snapshot_all(struct kunit *test, struct nt_slots **slots)
+{
+	unsigned int i;
+
+	for (i = 0; i < nt->nets; i++)
+		slots[i] = nt_snapshot(test, nt->net[i].net);
+}
+
+/* Since the snapshots nothing has changed but the size of arrays. */
+static void nt_expect_nothing_left(struct kunit *test, struct nt_slots **slots,
+				   unsigned int nets, u64 memory)
+{
+	unsigned int changed = 0;
+	unsigned int i, id;
+
+	KUNIT_EXPECT_EQ(test, nt_count_nets(), nets);
+	for (i = 0; i < nt->nets; i++) {
+		nt_expect_unchanged(test, slots[i]);
+		for (id = slots[i]->len; id < nt_len(nt->net[i].net); id++)
+			changed += !!net_generic(nt->net[i].net, id);
+	}
+	KUNIT_EXPECT_EQ(test, changed, 0);
+	nt_expect_memory(test, memory);
+}
+
+static const struct nt_kind_param nt_heap_params[] = {
+	{ "module subsys", NT_MODULE | NT_HEAP },
+	{ "module device", NT_MODULE | NT_HEAP | NT_DEVICE },
+	{ "core subsys", NT_CORE },
+	{ "core device", NT_CORE | NT_DEVICE },
+};
+
+KUNIT_ARRAY_PARAM_DESC(nt_heap, nt_heap_params, name);
+
+/* All arrays are full, so each net's has to grow, and each net's data to be
+ * allocated. An array that has grown stays so, and is not asked for again.
+ */
+static void register_without_memory(struct kunit *test)
+{
+	const struct nt_kind_param *param = test->param_value;
+	struct nt_op *op = nt_prepare(0, param->kind);
+	unsigned int next, nets, grown, i, n, fails = 0;
+	struct nt_slots *slots[NT_NETS];
+	void *array[NT_NETS];
+	u64 memory;
+	int err;
+
+	nt_need_failslab(test);
+	nt_live_nets(test);
+	nt_fill_array(test);
+	next = nt_len(nt_last_net()->net);
+	nt_snapshot_all(test, slots);
+	nets = nt_count_nets();
+	rcu_barrier();
+	memory = nt_memory();
+
+	for (n = 1; ; n += 1 - grown) {
+		for (i = 0; i < nt->nets; i++)
+			array[i] = nt_array(nt->net[i].net);
+		nt_forget();
+		op->id = NT_ID_BEFORE;
+
+		nt_fail_nth(current, n);
+		err = nt_do_register(op);
+		if (nt_fail_nth(current, 0))
+			break;
+
+		for (grown = 0, i = 0; i < nt->nets; i++)
+			grown += nt_array(nt->net[i].net) != array[i];
+		if (!err) {
+			/* It did without, and the nets have to be small again */
+			nt_do_unregister(op, op->id);
+			net_generic_forget_room();
+			for (i = 1; i < ARRAY_SIZE(slots) && nt->nets > 1; i++)
+				nt_delete_last_net(test);
+			nt_live_nets(test);
+			nt_snapshot_all(test, slots);
+			rcu_barrier();
+			memory = nt_memory();
+			grown = 0;
+			continue;
+		}
+
+		fails++;
+		KUNIT_EXPECT_EQ(test, err, -ENOMEM);
+		KUNIT_EXPECT_EQ(test, op->id, 0);
+		nt_expect_heap(test, op, 0);
+		nt_expect_nothing_left(test, slots, nets, memory);
+	}
+
+	KUNIT_ASSERT_EQ(test, err, 0);
+	err = kunit_add_action_or_reset(test, nt_undo_register, op);
+	KUNIT_ASSERT_EQ(test, err, 0);
+	/* The array of init_net may be large from before. */
+	KUNIT_EXPECT_GE(test, fails, 2 * nt->nets - 1);
+	KUNIT_EXPECT_EQ(test, op->id, next);
+	for (i = 0; i < nt->nets; i++) {
+		struct nt_data *data = net_generic(nt->net[i].net, op->id);
+
+		KUNIT_ASSERT_NOT_NULL(test, data);
+		KUNIT_EXPECT_PTR_EQ(test, data->net, nt->net[i].net);
+	}
+	nt_expect_heap(test, op, nt->nets);
+	nt_unregister(test, op);
+	nt_expect_heap(test, op, 0);
+	nt_expect_nothing_left(test, slots, nets, memory);
+}
+
+/* Whoever unloads a module cannot be told that there is no memory. */
+static void unregister_without_memory(struct kunit *test)
+{
+	const struct nt_kind_param *param = test->param_value;
+	struct nt_op *op = nt_prepare(0, param->kind);
+	unsigned int next = 0, left, nets, i, n;
+	struct nt_slots *slots[NT_NETS];
+	u64 memory;
+
+	nt_need_failslab(test);
+	nt_live_nets(test);
+	nt_snapshot_all(test, slots);
+	nets = nt_count_nets();
+	rcu_barrier();
+	memory = nt_memory();
+
+	for (n = 1, left = 0; !left; n++) {
+		KUNIT_ASSERT_EQ(test, nt_do_register(op), 0);
+		next = next ?: op->id;
+		KUNIT_EXPECT_EQ(test, op->id, next);
+		nt_expect_heap(test, op, nt->nets);
+		nt_forget();
+
+		nt_fail_nth(current, n);
+		nt_do_unregister(op, op->id);
+		left = nt_fail_nth(current, 0);
+
+		for (i = 0; i < nt->nets; i++)
+			nt_expect_exits(test, op, nt->net[i].net, 1);
+		nt_expect_heap(test, op, 0);
+		nt_expect_nothing_left(test, slots, nets, memory);
+	}
+}
+
+/* The last slot of the array: what can fail is the module's own allocation. */
+static void assign_without_memory(struct kunit *test)
+{
+	const struct nt_kind_param *param = test->param_value;
+	struct nt_op *op = nt_prepare(0, param->kind | NT_HEAP | NT_LAZY);
+	unsigned int nets, n, fails = 0;
+	struct nt_slots *slots[NT_NETS];
+	struct nt_net *user;
+	u64 memory;
+	int err;
+
+	nt_need_failslab(test);
+	nt_live_nets(test);
+	nt_register(test, op);
+	while (op->id != nt_len(nt_last_net()->net) - 1) {
+		nt_unregister(test, op);
+		nt_add_bulk(test);
+		nt_register(test, op);
+	}
+	user = nt_last_net();
+	nt_snapshot_all(test, slots);
+	nets = nt_count_nets();
+	rcu_barrier();
+	memory = nt_memory();
+
+	for (n = 1; ; n++) {
+		nt_fail_nth(current, n);
+		err = nt_assign(op, user->net);
+		if (nt_fail_nth(current, 0))
+			break;
+		if (!err) {
+			/* It did without. */
+			nt_unregister(test, op);
+			nt_register(test, op);
+			continue;
+		}
+
+		fails++;
+		KUNIT_EXPECT_EQ(test, err, -ENOMEM);
+		nt_expect_heap(test, op, 0);
+		nt_expect_nothing_left(test, slots, nets, memory);
+	}
+
+	KUNIT_EXPECT_EQ(test, fails, 1);
+	KUNIT_EXPECT_EQ(test, err, 0);
+	nt_expect_heap(test, op, 1);
+	KUNIT_EXPECT_NOT_NULL(test, net_generic(user->net, op->id));
+}
+
+/* Everything that a net is made of, of the core, of ops of each kind and of all
+ * others in this kernel.
+ */
+static void copy_net_without_memory(struct kunit *test)
+{
+	unsigned int nets, i, n, fails = 0, others = 0;
+	struct nt_slots *slots[NT_NETS];
+	struct ucounts *ucounts;
+	struct net *net;
+	long count;
+	u64 memory;
+
+	nt_need_net_ns(test);
+	nt_need_failslab(test);
+	nt_live_nets(test);
+	for (i = 0; i < NT_OPS; i++)
+		nt_register(test, nt_prepare(i, nt_heap_params[i].kind));
+	nt_snapshot_all(test, slots);
+	nets = nt_count_nets();
+	ucounts = nt_last_net()->net->ucounts;
+	count = atomic_long_read(&ucounts->ucount[UCOUNT_NET_NAMESPACES]);
+	rcu_barrier();
+	memory = nt_memory();
+
+	for (n = 1; ; n++) {
+		unsigned int undone = 0;
+
+		nt_forget();
+		nt_fail_nth(current, n);
+		net = nt_copy_net();
+		if (nt_fail_nth(current, 0))
+			break;
+		if (!IS_ERR(net)) {
+			/* It did without. */
+			nt_adopt_net(test, net);
+			nt_delete_last_net(test);
+			continue;
+		}
+
+		fails++;
+		others += PTR_ERR(net) != -ENOMEM;
+		for (i = 0; i < NT_OPS; i++) {
+			unsigned int inits = nt_count(&nt->op[i], NT_INIT,
+						      NULL);
+			unsigned int exits = nt_count(&nt->op[i], NT_EXIT,
+						      NULL);
+
+			undone += inits - exits;
+			nt_expect_exits(test, &nt->op[i], NULL, exits);
+			nt_expect_heap(test, &nt->op[i], nt->nets);
+		}
+		/* But for the op whose ->init has failed */
+		KUNIT_EXPECT_LE(test, undone, 1);
+		nt_expect_nothing_left(test, slots, nets, memory);
+		KUNIT_EXPECT_EQ(test, count,
+				atomic_long_read(&ucounts->ucount[UCOUNT_NET_NAMESPACES]));
+	}
+
+	kunit_info(test, "%u allocations failed, %u not with -ENOMEM\n", fails,
+		   others);
+	KUNIT_ASSERT_FALSE(test, IS_ERR(net));
+	nt_adopt_net(test, net);
+	/* The array, struct net, and the data of each op */
+	KUNIT_EXPECT_GE(test, fails, 2 + NT_OPS);
+	for (i = 0; i < NT_OPS; i++) {
+		struct nt_data *data = net_generic(net, nt->op[i].id);
+
+		KUNIT_ASSERT_NOT_NULL(test, data);
+		KUNIT_EXPECT_PTR_EQ(test, data->net, net);
+	}
+}
+
 /* The reader */
 
 /* An id that nobody has set yet gave the length of the array as a pointer. In
@@ -2580,16 +3671,19 @@ static struct kunit_case nt_cases[] = {
 	KUNIT_CASE_PARAM(register_init_fails_waits_for_readers,
 			 nt_module_gen_params),
 	KUNIT_CASE_PARAM(register_init_fails_waits_for_rcu_callbacks,
-			 nt_kind_gen_params),
+			 nt_any_gen_params),
 	KUNIT_CASE_PARAM(register_init_fails_beside_reader,
 			 nt_module_gen_params),
+	KUNIT_CASE_PARAM(register_init_fails_assigns_from_free,
+			 nt_module_gen_params),
+	KUNIT_CASE_PARAM(register_when_killed, nt_any_gen_params),
 	KUNIT_CASE_PARAM(unregister_exits_before_free, nt_kind_gen_params),
 	KUNIT_CASE(unregister_leaves_neighbours),
 	KUNIT_CASE_PARAM(unregister_wrong_id, nt_wrong_id_gen_params),
 	KUNIT_CASE_PARAM(unregister_not_registered, nt_module_gen_params),
 	KUNIT_CASE_PARAM(unregister_twice, nt_module_gen_params),
 	KUNIT_CASE_PARAM(unregister_waits_for_rcu_callbacks,
-			 nt_kind_gen_params),
+			 nt_any_gen_params),
 	KUNIT_CASE_PARAM(assign_from_init, nt_module_gen_params),
 	KUNIT_CASE_PARAM(assign_on_first_use, nt_module_gen_params),
 	KUNIT_CASE_PARAM(assign_under_rtnl, nt_module_gen_params),
@@ -2601,7 +3695,9 @@ static struct kunit_case nt_cases[] = {
 	KUNIT_CASE_PARAM(assign_core_owned, nt_module_gen_params),
 	KUNIT_CASE_PARAM(assign_while_unregistering, nt_module_gen_params),
 	KUNIT_CASE_PARAM(assign_while_net_dies, nt_dying_gen_params),
+	KUNIT_CASE_PARAM(assign_before_cleanup_net, nt_module_gen_params),
 	KUNIT_CASE_PARAM(assign_to_dead_net, nt_module_gen_params),
+	KUNIT_CASE(assign_might_sleep),
 	KUNIT_CASE_PARAM(assign_race, nt_module_gen_params),
 	KUNIT_CASE_PARAM(setup_net_init_fails, nt_fail_gen_params),
 	KUNIT_CASE_PARAM(setup_net_init_fails_waits_for_readers,
@@ -2610,18 +3706,33 @@ static struct kunit_case nt_cases[] = {
 	KUNIT_CASE_PARAM(setup_net_has_room_for_early_reader,
 			 nt_kind_gen_params),
 	KUNIT_CASE_PARAM(setup_net_waits_while_ids_grow, nt_race_gen_params),
+	KUNIT_CASE(setup_net_beside_all),
 	KUNIT_CASE(cleanup_net_order),
 	KUNIT_CASE(cleanup_net_clears_slots),
 	KUNIT_CASE_PARAM(cleanup_net_without_data, nt_module_gen_params),
 	KUNIT_CASE_PARAM(cleanup_net_batch, nt_kind_gen_params),
 	KUNIT_CASE_PARAM(cleanup_net_frees_after_ndo_uninit,
 			 nt_kind_gen_params),
+	KUNIT_CASE_PARAM(exit_waits_for_readers, nt_end_gen_params),
+	KUNIT_CASE_PARAM(free_leaves_data_to_readers, nt_end_gen_params),
+	KUNIT_CASE_PARAM(free_after_rcu_callbacks, nt_barrier_gen_params),
+	KUNIT_CASE_PARAM(cleanup_net_waits_for_rcu_callbacks,
+			 nt_any_gen_params),
+	KUNIT_CASE_PARAM_ATTR(cleanup_net_beside_netdev_run_todo, nt_kind_gen_params,
+			      {.speed = KUNIT_SPEED_SLOW}),
 	KUNIT_CASE(grow_keeps_every_slot),
 	KUNIT_CASE(grow_fills_slab_bucket),
 	KUNIT_CASE(grow_under_rcu_reader),
 	KUNIT_CASE(grow_beside_readers),
 	KUNIT_CASE(net_generic_unset_id),
 	KUNIT_CASE(net_generic_out_of_range),
+	KUNIT_CASE_PARAM_ATTR(register_without_memory, nt_heap_gen_params,
+			      {.speed = KUNIT_SPEED_SLOW}),
+	KUNIT_CASE_PARAM_ATTR(unregister_without_memory, nt_heap_gen_params,
+			      {.speed = KUNIT_SPEED_SLOW}),
+	KUNIT_CASE_PARAM_ATTR(assign_without_memory, nt_module_gen_params,
+			      {.speed = KUNIT_SPEED_SLOW}),
+	KUNIT_CASE_SLOW(copy_net_without_memory),
 	{}
 };
 
