@@ -22,7 +22,7 @@ BUILD_PKGS := $(TREE_PKGS) gcc libc6-dev flex bison bc libelf-dev libssl-dev \
 CHECK_PKGS := $(BUILD_PKGS) perl shellcheck
 RUN_PKGS := $(BUILD_PKGS) kmod iproute2 iputils-ping iperf3
 
-TASKS := tree refresh series kunit check check-all run clean
+TASKS := tree refresh series kunit check check-all mutants run clean
 
 .PHONY: help $(TASKS)
 help: ## list the tasks (this list)
@@ -71,6 +71,12 @@ check-all: ## run the KUnit suite on each configuration of the matrix
 	@scripts/deps $(BUILD_PKGS)
 	$(COMPOSE)
 	$(DO) scripts/check-all
+
+# M="NAME NAME" runs those.
+mutants: ## put each bug of tests/mutations back, which must be caught
+	@scripts/deps $(sort $(BUILD_PKGS) $(RUN_PKGS))
+	$(COMPOSE)
+	$(DO) scripts/mutants $(M)
 
 # BASE=1 tours the base as well, GUEST=shell gives a prompt, NETNS=n namespaces.
 run: ## tour the modules in QEMU, carrying packets
