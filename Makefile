@@ -67,6 +67,7 @@ check: ## run the KUnit suite, and the checks of our scripts
 	$(DO) scripts/check --all
 
 # BASE=1 tours the base as well, GUEST=shell gives a prompt, NETNS=n namespaces.
+# GUEST=vxlan puts vxlan's states and failures to the test, as mutants do.
 run: ## tour the modules in QEMU, carrying packets
 	@scripts/deps $(RUN_PKGS)
 	$(COMPOSE)
