@@ -25,6 +25,10 @@ static unsigned int replayed;
 module_param(replayed, uint, 0444);
 MODULE_PARM_DESC(replayed, "Nexthops that were there at registration");
 
+static bool ready;
+module_param(ready, bool, 0444);
+MODULE_PARM_DESC(ready, "Waits for the one to rival with");
+
 static int rival_nexthop_event(struct notifier_block *nb, unsigned long event,
 			       void *ptr)
 {
@@ -56,6 +60,7 @@ static int __init rival_init(void)
 	INIT_LIST_HEAD(data);
 
 	down_write(chain);
+	ready = true;
 	while (!rwsem_is_contended(chain) && !signal_pending(current))
 		msleep(20);
 	if (signal_pending(current))
