@@ -79,6 +79,7 @@ mutants: ## put each bug of tests/mutations back, which must be caught
 	$(DO) scripts/mutants $(M)
 
 # BASE=1 tours the base as well, GUEST=shell gives a prompt, NETNS=n namespaces.
+# GUEST=vxlan puts vxlan's states and failures to the test, as mutants do.
 run: ## tour the modules in QEMU, carrying packets
 	@scripts/deps $(RUN_PKGS)
 	$(COMPOSE)
