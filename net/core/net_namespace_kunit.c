@@ -2030,8 +2030,8 @@ static int nt_block_in_exit(struct nt_op *op, enum nt_event event,
 	return 0;
 }
 
-/* The last reference is gone, but cleanup_net() has not come to the net yet: the
- * free phase is still to come, too. Then it is too late.
+/* The last reference is gone, but cleanup_net() has not come to the net yet, so
+ * the free phase is still to come, too. Then it is too late.
  */
 static void assign_before_cleanup_net(struct kunit *test)
 {
@@ -2847,7 +2847,7 @@ static void nt_let_end(struct kunit *test, struct nt_op *op)
 		nt_unregister(test, op);
 }
 
-/* Between ->pre_exit and the other exit callbacks a grace period passes, so that
+/* Between ->pre_exit and the other exit callbacks a grace period passes, so
  * readers that took the pointer before may use it until they are done.
  */
 static int nt_time_exit(struct nt_op *op, enum nt_event event, struct net *net)
