@@ -11,10 +11,10 @@ endif
 
 export KERNEL DEPS MAILING VERSION BASE GUEST NETNS CELLS
 
-# Objects are the same wherever the checkout is.
+# Objects are the same wherever the checkout is. No CCACHE_DEPEND: it does not
+# see that piggy.S includes the kernel, and an old one would boot.
 export CCACHE_BASEDIR := $(CURDIR)
 export CCACHE_NOHASHDIR := 1
-export CCACHE_DEPEND := 1
 
 TREE_PKGS := git xz-utils python3
 BUILD_PKGS := $(TREE_PKGS) gcc libc6-dev flex bison bc libelf-dev libssl-dev \
