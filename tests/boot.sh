@@ -62,7 +62,7 @@ await gone
 result $? "boot is stopped: no QEMU is left"
 after 2 "a kernel that is not there" scripts/boot "$log" "$tmp/none"
 
-image=build/kunit/arch/x86/boot/bzImage
+image=build/cells/x86_64/arch/x86/boot/bzImage
 if [ -f $image ]; then
 	after 124 "a real guest that hangs" \
 		scripts/boot -t 3 "$log" $image panic=0 kunit.enable=0

@@ -2882,10 +2882,10 @@ static void exit_waits_for_readers(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, nt->gp_over);
 }
 
-/* A reader that came later finds the pointer until the slot is cleared. As .free
- * leaves the data to call_rcu(), the reader has it until it is done, and nobody
- * comes back before that has freed it. In a net all exit callbacks are over when
- * the first .free is called, here that of an op which is registered later.
+/* A reader that came later finds the pointer until the slot is cleared. .free
+ * leaves the data to call_rcu(), so the reader has it until it is done, and
+ * nobody comes back before that has freed it. In a net all exit callbacks are
+ * over when the first .free is called, here that of an op that came later.
  */
 static int nt_let_reader_in(struct nt_op *op, enum nt_event event,
 			    struct net *net)
@@ -3021,7 +3021,7 @@ static void free_after_rcu_callbacks(struct kunit *test)
 }
 
 /* The barrier of the core: what .free has left to call_rcu() is freed before
- * cleanup_net() gives up its own hold on struct net, which is seen by the count.
+ * cleanup_net() gives up its own hold on struct net, as the count shows.
  */
 static void cleanup_net_waits_for_rcu_callbacks(struct kunit *test)
 {
@@ -3046,10 +3046,10 @@ static void cleanup_net_waits_for_rcu_callbacks(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, READ_ONCE(nt->rcu_done));
 }
 
-/* A device of the dying net that another task deletes, as it deletes the peer of
- * a veth: what follows RTNL there, cleanup_net() does not wait for. Here that is
- * in the priv_destructor of the one device while the net of the other goes, whose
- * priv_destructor then finds the slot cleared. Until 7.3 it found freed memory.
+/* A device of the dying net that another task deletes, as it deletes the peer
+ * of a veth: what follows RTNL there, cleanup_net() does not wait for. Here that
+ * is in the priv_destructor of the one device while the net of the other goes,
+ * whose priv_destructor then finds the slot cleared.
  */
 static void nt_dev_destructor(struct net_device *dev)
 {
@@ -3385,7 +3385,7 @@ static void register_without_memory(struct kunit *test)
 		for (grown = 0, i = 0; i < nt->nets; i++)
 			grown += nt_array(nt->net[i].net) != array[i];
 		if (!err) {
-			/* It did without, and the nets have to be small again */
+			/* It did without: make the nets small again */
 			nt_do_unregister(op, op->id);
 			net_generic_forget_room();
 			for (i = 1; i < ARRAY_SIZE(slots) && nt->nets > 1; i++)
@@ -3513,7 +3513,7 @@ static void copy_net_without_memory(struct kunit *test)
 {
 	unsigned int nets, i, n, fails = 0, others = 0;
 	struct nt_slots *slots[NT_NETS];
-	struct ucounts *ucounts;
+	atomic_long_t *charged;
 	struct net *net;
 	long count;
 	u64 memory;
@@ -3525,8 +3525,8 @@ static void copy_net_without_memory(struct kunit *test)
 		nt_register(test, nt_prepare(i, nt_heap_params[i].kind));
 	nt_snapshot_all(test, slots);
 	nets = nt_count_nets();
-	ucounts = nt_last_net()->net->ucounts;
-	count = atomic_long_read(&ucounts->ucount[UCOUNT_NET_NAMESPACES]);
+	charged = &nt_last_net()->net->ucounts->ucount[UCOUNT_NET_NAMESPACES];
+	count = atomic_long_read(charged);
 	rcu_barrier();
 	memory = nt_memory();
 
@@ -3560,8 +3560,7 @@ static void copy_net_without_memory(struct kunit *test)
 		/* But for the op whose ->init has failed */
 		KUNIT_EXPECT_LE(test, undone, 1);
 		nt_expect_nothing_left(test, slots, nets, memory);
-		KUNIT_EXPECT_EQ(test, count,
-				atomic_long_read(&ucounts->ucount[UCOUNT_NET_NAMESPACES]));
+		KUNIT_EXPECT_EQ(test, count, atomic_long_read(charged));
 	}
 
 	kunit_info(test, "%u allocations failed, %u not with -ENOMEM\n", fails,
