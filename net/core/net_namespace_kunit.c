@@ -3047,7 +3047,7 @@ static void cleanup_net_waits_for_rcu_callbacks(struct kunit *test)
 }
 
 /* A device of the dying net that another task deletes, as it deletes the peer
- * of a veth: what follows RTNL there, cleanup_net() does not wait for. Here that
+ * of a veth: what follows RTNL there, cleanup_net() does not wait for. Here it
  * is in the priv_destructor of the one device while the net of the other goes,
  * whose priv_destructor then finds the slot cleared.
  */
