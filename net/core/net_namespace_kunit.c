@@ -3475,6 +3475,7 @@ static void assign_without_memory(struct kunit *test)
 		nt_unregister(test, op);
 		nt_add_bulk(test);
 		nt_register(test, op);
+		nt_forget();
 	}
 	user = nt_last_net();
 	nt_snapshot_all(test, slots);
