@@ -20,6 +20,7 @@
 #include <kunit/visibility.h>
 #include <linux/alloc_tag.h>
 #include <linux/completion.h>
+#include <linux/cpumask.h>
 #include <linux/debugfs.h>
 #include <linux/fs.h>
 #include <linux/if_arp.h>
@@ -46,7 +47,6 @@
 #define NT_RACES	16
 #define NT_NETS		5		/* init_net is the first */
 #define NT_LOG		1024
-#define NT_READERS	2
 #define NT_TIMEOUT	(10 * HZ)	/* of a wait that should be short */
 
 enum nt_event {
@@ -137,6 +137,7 @@ struct nt_fixture {
 	struct rcu_gp_seq gp;
 	bool gp_over;
 	struct nt_thread *thread[2];
+	unsigned int cpu;		/* of the last thread, or of the test */
 	atomic_t racers;
 	unsigned int readable;
 	const struct nt_end_param *end;
@@ -165,7 +166,7 @@ static int nt_call(struct nt_op *op, enum nt_event event, struct net *net)
 {
 	unsigned int i = atomic_fetch_inc(&nt->logged);
 
-	op->last_id = op->id;
+	WRITE_ONCE(op->last_id, op->id);
 	if (i < NT_LOG) {
 		nt->log[i].op = op;
 		nt->log[i].net = net;
@@ -536,6 +537,16 @@ static void nt_hold_passive(struct kunit *test, struct net *net)
 	KUNIT_ASSERT_EQ(test, err, 0);
 }
 
+/* Until cleanup_net() has given up its own hold on struct net */
+static void nt_wait_passive(struct kunit *test, struct net *net)
+{
+	unsigned long end = jiffies + NT_TIMEOUT;
+
+	while (refcount_read(&net->passive) > 1 && time_before(jiffies, end))
+		schedule_timeout_uninterruptible(1);
+	KUNIT_EXPECT_EQ(test, refcount_read(&net->passive), 1);
+}
+
 static void *nt_array(const struct net *net)
 {
 	return rcu_access_pointer(net->gen);
@@ -774,6 +785,7 @@ struct nt_thread {
 	int err;
 	int errs[NT_RACES];
 	struct net_generic *ng[NT_NETS];
+	unsigned int assigned[NT_NETS];
 	struct nt_slots *slots[NT_NETS];
 	struct net_device *dev[2];
 };
@@ -807,6 +819,8 @@ static struct nt_thread *nt_new_thread(struct kunit *test,
 
 	thread->task = kthread_create(nt_thread_main, thread, "net_namespace");
 	KUNIT_ASSERT_FALSE(test, IS_ERR(thread->task));
+	nt->cpu = cpumask_next_wrap(nt->cpu, cpu_online_mask);
+	kthread_bind(thread->task, nt->cpu);
 	get_task_struct(thread->task);
 	err = kunit_add_action_or_reset(test, nt_undo_thread, thread->task);
 	KUNIT_ASSERT_EQ(test, err, 0);
@@ -851,26 +865,35 @@ static void nt_need_concurrent_reader(struct kunit *test)
 #if IS_ENABLED(CONFIG_MEM_ALLOC_PROFILING) && !defined(MODULE)
 extern struct alloc_tag __start_alloc_tags[], __stop_alloc_tags[];
 
-static u64 nt_memory(void)
+static u64 nt_allocated(const char *function)
 {
 	struct alloc_tag *tag;
-	u64 memory = 0;
+	u64 allocated = 0;
 
 	for (tag = __start_alloc_tags; tag < __stop_alloc_tags; tag++) {
-		if (strstr(tag->ct.filename, "net/core/net_namespace.c") &&
-		    (!strcmp(tag->ct.function, "net_alloc_generic") ||
-		     !strcmp(tag->ct.function, "ops_init")))
-			memory += alloc_tag_read(tag).calls;
+		if (!strcmp(tag->ct.function, function) &&
+		    strstr(tag->ct.filename, "net/core/net_namespace.c"))
+			allocated += alloc_tag_read(tag).calls;
 	}
 
-	return memory;
+	return allocated;
 }
 #else
-static u64 nt_memory(void)
+static u64 nt_allocated(const char *function)
 {
 	return 0;
 }
 #endif
+
+static u64 nt_arrays(void)
+{
+	return nt_allocated("net_alloc_generic");
+}
+
+static u64 nt_memory(void)
+{
+	return nt_arrays() + nt_allocated("ops_init");
+}
 
 /* cleanup_net() lets the barrier pass before it has freed the last array. Once
  * something has leaked, do not wait as long for each that will, too.
@@ -978,6 +1001,9 @@ static int nt_test_init(struct kunit *test)
 	f->net[0].net = &init_net;
 	f->nets = 1;
 	f->test = test;
+	/* The scheduler would put whom a thread wakes on that one's CPU. */
+	f->cpu = raw_smp_processor_id();
+	set_cpus_allowed_ptr(current, cpumask_of(f->cpu));
 	f->memory = nt_memory();
 	WRITE_ONCE(nt, f);
 	net_generic_forget_room();
@@ -2651,7 +2677,9 @@ static void cleanup_net_order(struct kunit *test)
 	nt_expect_free_is_last(test);
 }
 
-/* Both owners in one net, and the other nets are left alone. */
+/* Both owners in one net, and the other nets are left alone. The array itself
+ * goes with struct net: a reader may hold that (0f6ede9fbc74).
+ */
 static void cleanup_net_clears_slots(struct kunit *test)
 {
 	static const unsigned int kind[NT_OPS] = {
@@ -2660,6 +2688,7 @@ static void cleanup_net_clears_slots(struct kunit *test)
 	struct nt_slots *kept[2];
 	struct net *dead;
 	unsigned int i;
+	u64 arrays;
 
 	nt_need_net_ns(test);
 	for (i = 0; i < NT_OPS; i++)
@@ -2669,10 +2698,14 @@ static void cleanup_net_clears_slots(struct kunit *test)
 	for (i = 0; i < 2; i++)
 		kept[i] = nt_snapshot(test, nt->net[i].net);
 	nt_hold_passive(test, dead);
+	rcu_barrier();
+	arrays = nt_arrays();
 	nt_forget();
 
 	nt_delete_last_net(test);
+	nt_wait_passive(test, dead);
 
+	KUNIT_ASSERT_EQ(test, nt_arrays(), arrays);
 	nt_expect_free_is_last(test);
 	for (i = 0; i < nt_len(dead) - MIN_PERNET_OPS_ID; i++)
 		KUNIT_EXPECT_NULL(test,
@@ -2839,6 +2872,21 @@ static const struct nt_end_param nt_end_params[] = {
 
 KUNIT_ARRAY_PARAM_DESC(nt_end, nt_end_params, name);
 
+/* Data in all nets, and nt_let_end() for that of nt_fixture::dying. */
+static struct nt_op *nt_register_to_end(struct kunit *test, unsigned int kind)
+{
+	struct nt_op *op;
+
+	nt->end = test->param_value;
+	if (nt->end->net)
+		nt_need_net_ns(test);
+	nt_live_nets(test);
+	op = nt_prepare(0, nt->end->kind | kind);
+	nt_register(test, op);
+	nt->dying = nt_last_net()->net;
+	return op;
+}
+
 static void nt_let_end(struct kunit *test, struct nt_op *op)
 {
 	if (nt->end->net)
@@ -2865,15 +2913,8 @@ static int nt_time_exit(struct nt_op *op, enum nt_event event, struct net *net)
 
 static void exit_waits_for_readers(struct kunit *test)
 {
-	struct nt_op *op;
+	struct nt_op *op = nt_register_to_end(test, 0);
 
-	nt->end = test->param_value;
-	op = nt_prepare(0, nt->end->kind);
-	if (nt->end->net)
-		nt_need_net_ns(test);
-	nt_live_nets(test);
-	nt_register(test, op);
-	nt->dying = nt_last_net()->net;
 	op->hook = nt_time_exit;
 
 	nt_let_end(test, op);
@@ -2933,15 +2974,9 @@ static void free_leaves_data_to_readers(struct kunit *test)
 	struct nt_thread *reader;
 
 	nt_need_concurrent_reader(test);
-	nt->end = test->param_value;
-	op = nt_prepare(0, nt->end->kind | NT_HEAP);
+	op = nt_register_to_end(test, NT_HEAP);
 	gate = nt_prepare(1, nt->end->kind);
-	if (nt->end->net)
-		nt_need_net_ns(test);
-	nt_live_nets(test);
-	nt_register(test, op);
 	nt_register(test, gate);
-	nt->dying = nt_last_net()->net;
 	nt->readable = nt->nets;
 	nt_hold_passive(test, nt->dying);
 	(nt->end->net ? gate : op)->hook = nt_let_reader_in;
@@ -3002,15 +3037,8 @@ static int nt_call_rcu_and_wait(struct nt_op *op, enum nt_event event,
 
 static void free_after_rcu_callbacks(struct kunit *test)
 {
-	struct nt_op *op;
+	struct nt_op *op = nt_register_to_end(test, 0);
 
-	nt->end = test->param_value;
-	op = nt_prepare(0, nt->end->kind);
-	if (nt->end->net)
-		nt_need_net_ns(test);
-	nt_live_nets(test);
-	nt_register(test, op);
-	nt->dying = nt_last_net()->net;
 	op->hook = nt_call_rcu_and_wait;
 
 	nt_let_end(test, op);
@@ -3027,22 +3055,17 @@ static void cleanup_net_waits_for_rcu_callbacks(struct kunit *test)
 {
 	const struct nt_kind_param *param = test->param_value;
 	struct nt_op *op = nt_prepare(0, param->kind);
-	unsigned long end = jiffies + NT_TIMEOUT;
-	struct net *dead;
 
 	nt_need_net_ns(test);
 	nt_live_nets(test);
 	nt_register(test, op);
-	dead = nt_last_net()->net;
-	nt_hold_passive(test, dead);
-	nt->dying = dead;
+	nt->dying = nt_last_net()->net;
+	nt_hold_passive(test, nt->dying);
 	op->hook = nt_call_rcu_in_free;
 
 	nt_delete_last_net(test);
-	while (refcount_read(&dead->passive) > 1 && time_before(jiffies, end))
-		schedule_timeout_uninterruptible(1);
+	nt_wait_passive(test, nt->dying);
 
-	KUNIT_EXPECT_EQ(test, refcount_read(&dead->passive), 1);
 	KUNIT_EXPECT_TRUE(test, READ_ONCE(nt->rcu_done));
 }
 
@@ -3251,9 +3274,7 @@ static void grow_under_rcu_reader(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, nt_wrong_slots(nt->bulks), 0);
 }
 
-/* Readers that go through net_generic() all the time. Until 2016 the new array
- * was published before its last slot was written.
- */
+/* Readers that go through net_generic() all the time. */
 static int nt_read_slots(struct nt_thread *thread)
 {
 	while (!kthread_should_stop()) {
@@ -3269,34 +3290,138 @@ static int nt_read_slots(struct nt_thread *thread)
 	return 0;
 }
 
+/* A reader that is there when an array is published. Until 2016 that was before
+ * the last slot was written, which is in use when an array grows. The nets grow
+ * in turn, and so it follows them.
+ */
+static int nt_read_last_slots(struct nt_thread *thread)
+{
+	unsigned int i = 1;
+
+	complete(&nt->entered);
+	while (!kthread_should_stop()) {
+		/* Pairs with smp_store_release() in grow_beside_readers() */
+		unsigned int bulks = smp_load_acquire(&nt->readable);
+		unsigned int id = nt->bulk[bulks - 1]->id;
+
+		if (nt_array(nt->net[i].net) != thread->ng[i]) {
+			thread->bad += !net_generic(nt->net[i].net, id);
+			thread->ng[i] = nt_array(nt->net[i].net);
+			thread->nr++;
+			i = i + 1 < nt->nets ? i + 1 : 1;
+		}
+		cond_resched();
+	}
+
+	return 0;
+}
+
+static void nt_many_nets(struct kunit *test)
+{
+	while (nt->nets < NT_NETS)
+		nt_new_net(test);
+}
+
+static void nt_note_arrays(struct nt_thread *thread)
+{
+	unsigned int i;
+
+	for (i = 0; i < nt->nets; i++)
+		thread->ng[i] = nt_array(nt->net[i].net);
+}
+
 static void grow_beside_readers(struct kunit *test)
 {
-	struct nt_thread *reader[NT_READERS];
+	struct nt_thread *reader[2];
 	unsigned int grown, i;
 
 	nt_need_net_ns(test);
-	nt_live_nets(test);
+	nt_many_nets(test);
 	nt_fill_array(test);
 	nt->readable = nt->bulks;
-	for (i = 0; i < NT_READERS; i++) {
-		reader[i] = nt_new_thread(test, nt_read_slots);
+	for (i = 0; i < ARRAY_SIZE(reader); i++) {
+		reader[i] = nt_new_thread(test, i ? nt_read_slots :
+						    nt_read_last_slots);
+		nt_note_arrays(reader[i]);
 		nt_start_thread(reader[i]);
 		wait_for_completion(&nt->entered);
 	}
 
-	for (grown = 0; grown < 2;) {
+	for (grown = 0; grown < 3;) {
 		const struct net *net = nt_last_net()->net;
 		void *array = nt_array(net);
 
 		nt_add_bulk(test);
-		/* Pairs with smp_load_acquire() in nt_read_slots() */
+		/* Pairs with smp_load_acquire() in the readers */
 		smp_store_release(&nt->readable, nt->bulks);
 		grown += nt_array(net) != array;
 	}
 
-	for (i = 0; i < NT_READERS; i++) {
+	for (i = 0; i < ARRAY_SIZE(reader); i++) {
 		nt_stop_thread(test, reader[i]);
 		KUNIT_EXPECT_EQ(test, reader[i]->bad, 0);
+	}
+}
+
+/* First users in a net that grows: net_mutex keeps them from storing in what has
+ * been copied. They are next when the net before them has grown.
+ */
+static int nt_assign_bulk(struct nt_thread *thread)
+{
+	unsigned int i;
+
+	complete(&nt->entered);
+	for (i = 2; i < nt->nets; i++) {
+		unsigned int *b = &thread->assigned[i];
+
+		*b = nt->readable;
+		while (nt_array(nt->net[i - 1].net) == thread->ng[i - 1]) {
+			if (kthread_should_stop())
+				return -EINTR;
+			cpu_relax();
+			cond_resched();
+		}
+		while (nt_array(nt->net[i].net) == thread->ng[i] &&
+		       *b < nt->bulks - 1) {
+			thread->bad += !!nt_assign(nt->bulk[*b],
+						   nt->net[i].net);
+			++*b;
+		}
+	}
+
+	return 0;
+}
+
+static void grow_beside_first_users(struct kunit *test)
+{
+	unsigned int grown, lost, i, b;
+	struct nt_thread *user;
+	struct nt_op *op;
+
+	nt_need_net_ns(test);
+	nt_many_nets(test);
+	for (grown = 0; grown < 3; grown++) {
+		nt->readable = nt->bulks;
+		do {
+			op = nt_register_bulk(test, NT_MODULE);
+		} while (op->id != nt_len(nt_last_net()->net) - 1);
+		user = nt_new_thread(test, nt_assign_bulk);
+		nt_note_arrays(user);
+		op = nt_prepare_bulk(test, NT_MODULE);
+		nt_start_thread(user);
+		wait_for_completion(&nt->entered);
+
+		nt_register(test, op);
+		nt_join_thread(test, user);
+
+		KUNIT_EXPECT_EQ(test, user->err, 0);
+		KUNIT_EXPECT_EQ(test, user->bad, 0);
+		for (lost = 0, i = 2; i < nt->nets; i++) {
+			for (b = nt->readable; b < user->assigned[i]; b++)
+				lost += !net_generic(nt->net[i].net,
+						     nt->bulk[b]->id);
+		}
+		KUNIT_EXPECT_EQ(test, lost, 0);
 	}
 }
 
@@ -3690,6 +3815,7 @@ static struct kunit_case nt_cases[] = {
 	KUNIT_CASE(grow_fills_slab_bucket),
 	KUNIT_CASE(grow_under_rcu_reader),
 	KUNIT_CASE(grow_beside_readers),
+	KUNIT_CASE(grow_beside_first_users),
 	KUNIT_CASE(net_generic_unset_id),
 	KUNIT_CASE(net_generic_out_of_range),
 	KUNIT_CASE_PARAM_ATTR(register_without_memory, nt_heap_gen_params,
