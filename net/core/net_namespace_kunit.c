@@ -867,6 +867,15 @@ static void nt_wait_blocked(struct nt_thread *thread)
 		schedule_timeout_uninterruptible(1);
 }
 
+/* A reader lets whom it races with have the CPU, if there is only one. */
+static void nt_breathe(void)
+{
+	if (num_online_cpus() < 2)
+		schedule_timeout_uninterruptible(1);
+	else
+		cond_resched();
+}
+
 static void nt_answer(struct nt_thread *thread)
 {
 	if (atomic_read(&thread->ping))
@@ -1476,7 +1485,7 @@ static int nt_read_freed(struct nt_thread *thread)
 
 		if (!thread->nr++)
 			complete(&nt->entered);
-		cond_resched();
+		nt_breathe();
 	}
 
 	return 0;
@@ -3364,7 +3373,7 @@ static int nt_read_slots(struct nt_thread *thread)
 		thread->bad += nt_wrong_slots(bulks);
 		if (!thread->nr++)
 			complete(&nt->entered);
-		cond_resched();
+		nt_breathe();
 	}
 
 	return 0;
@@ -3413,7 +3422,7 @@ static int nt_read_last_slot(struct nt_thread *thread)
 		for (i = 0; i < 100; i++)
 			thread->bad += !net_generic(thread->net, nt->room);
 		nt_answer(thread);
-		cond_resched();
+		nt_breathe();
 	}
 
 	return 0;
@@ -3452,7 +3461,7 @@ static void grow_publishes_whole_array(struct kunit *test)
 	}
 }
 
-/* First users in a net that grows: net_mutex keeps them from storing in what was
+/* First users in a net that grows: net_mutex keeps them from storing in what is
  * copied already, which here is a lot.
  */
 static int nt_assign_slowly(struct nt_thread *thread)
@@ -3464,7 +3473,7 @@ static int nt_assign_slowly(struct nt_thread *thread)
 		if (kthread_should_stop())
 			return -EINTR;
 		nt_answer(thread);
-		cond_resched();
+		nt_breathe();
 	}
 	for (i = 0; i < nt->bulks; i++) {
 		thread->bad += !!nt_assign(nt->bulk[i], thread->net);
