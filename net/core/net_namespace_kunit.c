@@ -1519,6 +1519,7 @@ static int nt_assign_from_free(struct nt_op *op, enum nt_event event,
 			       struct net *net)
 {
 	if (event == NT_FREE) {
+		nt_rearmed(nt->test);
 		nt->err[NT_FREE] = nt_assign(op, net);
 		nt->reads += nt->err[NT_FREE] == -EINVAL;
 	}
@@ -2008,6 +2009,7 @@ static int nt_assign_while_unregistering(struct nt_op *op, enum nt_event event,
 	if (event == NT_INIT || net != &init_net)
 		return 0;
 
+	nt_rearmed(nt->test);
 	nt->err[event] = nt_assign(op, net);
 	if (event == NT_EXIT)
 		nt->err[NT_INIT] = nt_assign(&nt->op[1], net);
@@ -2335,6 +2337,33 @@ static void setup_net_init_fails_waits_for_readers(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, nt_count(op, NT_FREE, NULL), 1);
 	KUNIT_EXPECT_TRUE(test, nt->gp_over);
 	nt_expect_freed(test, op);
+}
+
+static int nt_call_rcu_in_exit_of_new(struct nt_op *op, enum nt_event event,
+				      struct net *net)
+{
+	if (event == NT_EXIT && nt_is_new(net))
+		call_rcu(&nt->rcu, nt_rcu_callback);
+
+	return 0;
+}
+
+static void setup_net_init_fails_waits_for_rcu_callbacks(struct kunit *test)
+{
+	const struct nt_kind_param *param = test->param_value;
+	struct nt_op *op = nt_prepare(0, param->kind);
+	struct nt_op *failing = nt_prepare(1, NT_MODULE | NT_DEVICE);
+
+	nt_need_net_ns(test);
+	nt_register(test, op);
+	nt_register(test, failing);
+	op->hook = nt_call_rcu_in_exit_of_new;
+	failing->fail_new = true;
+
+	KUNIT_EXPECT_PTR_EQ(test, nt_copy_net(), ERR_PTR(NT_ERR));
+
+	KUNIT_EXPECT_EQ(test, nt_count(op, NT_EXIT, NULL), 1);
+	KUNIT_EXPECT_TRUE(test, nt->rcu_done);
 }
 
 /* An early op was the first user of a later one, whose ->init did not run any
@@ -3328,7 +3357,7 @@ static int nt_hold_arrays(struct nt_thread *thread)
 		struct net_generic *ng = thread->ng[i];
 
 		thread->bad += READ_ONCE(ng->s.len) != slots->len;
-		thread->bad += !!READ_ONCE(ng->s.unset);
+		thread->bad += !!READ_ONCE(ng->ptr[0]);
 		for (id = MIN_PERNET_OPS_ID; id < slots->len; id++)
 			thread->bad += READ_ONCE(ng->ptr[id]) != slots->ptr[id];
 	}
@@ -3881,6 +3910,8 @@ static struct kunit_case nt_cases[] = {
 	KUNIT_CASE_PARAM(setup_net_init_fails, nt_fail_gen_params),
 	KUNIT_CASE_PARAM(setup_net_init_fails_waits_for_readers,
 			 nt_module_gen_params),
+	KUNIT_CASE_PARAM(setup_net_init_fails_waits_for_rcu_callbacks,
+			 nt_any_gen_params),
 	KUNIT_CASE_PARAM(setup_net_fails_with_lazy_data, nt_module_gen_params),
 	KUNIT_CASE_PARAM(setup_net_has_room_for_early_reader,
 			 nt_kind_gen_params),
