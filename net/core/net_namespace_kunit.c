@@ -1727,17 +1727,6 @@ static int nt_call_rcu_in_exit(struct nt_op *op, enum nt_event event,
 	return 0;
 }
 
-static int nt_call_rcu_in_free(struct nt_op *op, enum nt_event event,
-			       struct net *net)
-{
-	const enum nt_event last = op->kind & NT_GEN ? NT_FREE : NT_EXIT_BATCH;
-
-	if (event == last && net == nt->dying)
-		call_rcu(&nt->rcu, nt_rcu_callback);
-
-	return 0;
-}
-
 static void unregister_waits_for_rcu_callbacks(struct kunit *test)
 {
 	const struct nt_kind_param *param = test->param_value;
@@ -3167,24 +3156,60 @@ static void free_after_rcu_callbacks(struct kunit *test)
 }
 
 /* The barrier of the core: what .free has left to call_rcu() is freed before
- * cleanup_net() gives up its own hold on struct net, as the count shows.
+ * cleanup_net() gives up its own hold on struct net, as the count shows. A
+ * reader sees to it that this takes a while.
  */
+static int nt_delay_rcu_callbacks(struct nt_thread *thread)
+{
+	unsigned long end;
+
+	wait_for_completion(&nt->go);
+	rcu_read_lock();
+	complete(&nt->entered);
+	for (end = jiffies + HZ / 50; time_before(jiffies, end); cpu_relax())
+		thread->bad += refcount_read(&thread->net->passive) == 1;
+	rcu_read_unlock();
+
+	return 0;
+}
+
+static int nt_call_rcu_behind_reader(struct nt_op *op, enum nt_event event,
+				     struct net *net)
+{
+	const enum nt_event last = op->kind & NT_GEN ? NT_FREE : NT_EXIT_BATCH;
+
+	if (event == last && net == nt->dying) {
+		complete(&nt->go);
+		wait_for_completion(&nt->entered);
+		call_rcu(&nt->rcu, nt_rcu_callback);
+	}
+
+	return 0;
+}
+
 static void cleanup_net_waits_for_rcu_callbacks(struct kunit *test)
 {
 	const struct nt_kind_param *param = test->param_value;
 	struct nt_op *op = nt_prepare(0, param->kind);
+	struct nt_thread *reader;
 
+	nt_need_concurrent_reader(test);
 	nt_need_net_ns(test);
 	nt_live_nets(test);
 	nt_register(test, op);
 	nt->dying = nt_last_net()->net;
 	nt_hold_passive(test, nt->dying);
-	op->hook = nt_call_rcu_in_free;
+	op->hook = nt_call_rcu_behind_reader;
+	reader = nt_new_thread(test, nt_delay_rcu_callbacks);
+	reader->net = nt->dying;
+	nt_start_thread(reader);
 
 	nt_delete_last_net(test);
 	nt_wait_passive(test, nt->dying);
 
 	KUNIT_EXPECT_TRUE(test, READ_ONCE(nt->rcu_done));
+	nt_join_thread(test, reader);
+	KUNIT_EXPECT_EQ(test, reader->bad, 0);
 }
 
 /* A device of the dying net that another task deletes, as it deletes the peer
