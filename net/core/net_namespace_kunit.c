@@ -3969,7 +3969,7 @@ static struct kunit_case nt_cases[] = {
 	KUNIT_CASE_PARAM_ATTR(assign_without_memory, nt_module_gen_params,
 			      {.speed = KUNIT_SPEED_SLOW}),
 	KUNIT_CASE_SLOW(copy_net_without_memory),
-	/* Last: init_net keeps its large array, of which others take snapshots. */
+	/* Last: init_net keeps the large array, and snapshots are as large. */
 	KUNIT_CASE(grow_publishes_whole_array),
 	KUNIT_CASE(grow_beside_first_users),
 	{}
