@@ -3687,8 +3687,8 @@ static void register_without_memory(struct kunit *test)
 	nt_expect_nothing_left(test, slots, nets, memory);
 }
 
-/* Whoever unloads a module cannot be told that there is no memory. The core asks
- * for none here: what can fail is what a debug kernel or an ->exit adds.
+/* Whoever unloads a module cannot be told that there is no memory. The core
+ * asks for none here: what can fail is what a debug kernel or an ->exit adds.
  */
 static void unregister_without_memory(struct kunit *test)
 {
