@@ -3811,6 +3811,7 @@ static void copy_net_without_memory(struct kunit *test)
 			/* It did without. */
 			nt_adopt_net(test, net);
 			nt_delete_last_net(test);
+			rcu_barrier();		/* nt_free_heap() */
 			continue;
 		}
 
