@@ -141,6 +141,8 @@ struct nt_fixture {
 	struct rcu_gp_seq gp;
 	bool gp_over;
 	struct nt_thread *thread[2];
+	atomic_long_t *charged;		/* for nets, of the user */
+	long charge;
 	unsigned int cpu;		/* of the last thread, or of the test */
 	atomic_t racers;
 	unsigned int readable;
@@ -3161,8 +3163,9 @@ static void free_after_rcu_callbacks(struct kunit *test)
 }
 
 /* The barrier of the core: what .free has left to call_rcu() is freed before
- * cleanup_net() gives up its own hold on struct net, as the count shows. A
- * reader sees to it that this takes a while.
+ * cleanup_net() gives the net back to its user's account. A reader sees to it
+ * that this takes a while. The count of struct net's holders does not tell:
+ * sockets drop theirs from RCU callbacks.
  */
 static int nt_delay_rcu_callbacks(struct nt_thread *thread)
 {
@@ -3171,8 +3174,8 @@ static int nt_delay_rcu_callbacks(struct nt_thread *thread)
 	wait_for_completion(&nt->go);
 	rcu_read_lock();
 	complete(&nt->entered);
-	for (end = jiffies + HZ / 20; time_before(jiffies, end); cpu_relax())
-		thread->bad += refcount_read(&thread->net->passive) == 1;
+	for (end = jiffies + HZ / 50; time_before(jiffies, end); cpu_relax())
+		thread->bad += atomic_long_read(nt->charged) != nt->charge;
 	rcu_read_unlock();
 
 	return 0;
@@ -3182,12 +3185,22 @@ static int nt_call_rcu_behind_reader(struct nt_op *op, enum nt_event event,
 				     struct net *net)
 {
 	const enum nt_event last = op->kind & NT_GEN ? NT_FREE : NT_EXIT_BATCH;
+	unsigned int other;
 
-	if (event == last && net == nt->dying) {
-		complete(&nt->go);
-		wait_for_completion(&nt->entered);
-		call_rcu(&nt->rcu, nt_rcu_callback);
-	}
+	if (event != last || net != nt->dying)
+		return 0;
+
+	/* The reader is not to keep cleanup_net() off its CPU, nor to wake it
+	 * on its own.
+	 */
+	other = cpumask_next_wrap(raw_smp_processor_id(), cpu_online_mask);
+	set_cpus_allowed_ptr(nt->thread[0]->task, cpumask_of(other));
+	/* Nets that went before are off the account by now. */
+	nt->charge = atomic_long_read(nt->charged);
+	complete(&nt->go);
+	while (!completion_done(&nt->entered))
+		nt_breathe();
+	call_rcu(&nt->rcu, nt_rcu_callback);
 
 	return 0;
 }
@@ -3196,6 +3209,7 @@ static void cleanup_net_waits_for_rcu_callbacks(struct kunit *test)
 {
 	const struct nt_kind_param *param = test->param_value;
 	struct nt_op *op = nt_prepare(0, param->kind);
+	unsigned long end = jiffies + NT_TIMEOUT;
 	struct nt_thread *reader;
 
 	nt_need_concurrent_reader(test);
@@ -3203,15 +3217,18 @@ static void cleanup_net_waits_for_rcu_callbacks(struct kunit *test)
 	nt_live_nets(test);
 	nt_register(test, op);
 	nt->dying = nt_last_net()->net;
-	nt_hold_passive(test, nt->dying);
+	nt->charged = &nt->dying->ucounts->ucount[UCOUNT_NET_NAMESPACES];
 	op->hook = nt_call_rcu_behind_reader;
 	reader = nt_new_thread(test, nt_delay_rcu_callbacks);
-	reader->net = nt->dying;
+	nt->thread[0] = reader;
 	nt_start_thread(reader);
 
 	nt_delete_last_net(test);
-	nt_wait_passive(test, nt->dying);
+	while (atomic_long_read(nt->charged) == nt->charge &&
+	       time_before(jiffies, end))
+		schedule_timeout_uninterruptible(1);
 
+	KUNIT_EXPECT_LT(test, atomic_long_read(nt->charged), nt->charge);
 	KUNIT_EXPECT_TRUE(test, READ_ONCE(nt->rcu_done));
 	nt_join_thread(test, reader);
 	KUNIT_EXPECT_EQ(test, reader->bad, 0);
