@@ -22,7 +22,8 @@ BUILD_PKGS := $(TREE_PKGS) gcc libc6-dev flex bison bc libelf-dev libssl-dev \
 CHECK_PKGS := $(BUILD_PKGS) perl shellcheck
 RUN_PKGS := $(BUILD_PKGS) kmod iproute2 iputils-ping iperf3
 
-TASKS := tree refresh series kunit check check-all mutants coverage run clean
+TASKS := tree refresh series kunit check check-all mutants coverage memory run \
+	clean
 
 .PHONY: help $(TASKS)
 help: ## list the tasks (this list)
@@ -82,6 +83,12 @@ coverage: ## print which lines and branches the KUnit suite runs
 	@scripts/deps $(BUILD_PKGS) gcovr
 	$(COMPOSE)
 	$(DO) scripts/coverage
+
+# NETNS=n namespaces.
+memory: ## print what an idle netns costs, by module, base beside series
+	@scripts/deps $(sort $(BUILD_PKGS) $(RUN_PKGS)) gnuplot-nox
+	$(COMPOSE)
+	$(DO) scripts/memory
 
 # BASE=1 tours the base as well, GUEST=shell gives a prompt, NETNS=n namespaces.
 # GUEST=vxlan puts vxlan's states and failures to the test, as mutants do.
