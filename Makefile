@@ -79,7 +79,7 @@ mutants: ## put each bug of tests/mutations back, which must be caught
 	$(COMPOSE)
 	$(DO) scripts/mutants $(M)
 
-coverage: ## print which lines and branches the KUnit suite runs
+coverage: ## print which lines and branches of the series are run
 	@scripts/deps $(BUILD_PKGS) gcovr
 	$(COMPOSE)
 	$(DO) scripts/coverage
