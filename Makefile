@@ -19,8 +19,9 @@ export CCACHE_NOHASHDIR := 1
 TREE_PKGS := git xz-utils python3
 BUILD_PKGS := $(TREE_PKGS) gcc libc6-dev flex bison bc libelf-dev libssl-dev \
 	ccache qemu-system-x86
-CHECK_PKGS := $(BUILD_PKGS) perl shellcheck
-RUN_PKGS := $(BUILD_PKGS) kmod iproute2 iputils-ping iperf3
+CHECK_PKGS := $(BUILD_PKGS) perl shellcheck flake8 pylint
+RUN_PKGS := $(BUILD_PKGS) kmod iproute2 iputils-ping iperf3 ethtool ipset \
+	iptables can-utils
 
 TASKS := tree refresh series kunit check check-all mutants coverage memory run \
 	clean
@@ -91,7 +92,8 @@ memory: ## print what an idle netns costs, by module, base beside series
 	$(DO) scripts/memory
 
 # BASE=1 tours the base as well, GUEST=shell gives a prompt, NETNS=n namespaces.
-# GUEST=vxlan puts vxlan's states and failures to the test, as mutants do.
+# GUEST="vxlan NAME" puts a module's states and failures to the test, as mutants
+# do.
 run: ## tour the modules in QEMU, carrying packets
 	@scripts/deps $(RUN_PKGS)
 	$(COMPOSE)
