@@ -22,9 +22,12 @@ BUILD_PKGS := $(TREE_PKGS) gcc libc6-dev flex bison bc libelf-dev libssl-dev \
 CHECK_PKGS := $(BUILD_PKGS) perl shellcheck flake8 pylint
 RUN_PKGS := $(BUILD_PKGS) kmod iproute2 iputils-ping iperf3 ethtool ipset \
 	iptables can-utils
+SELFTEST_PKGS := $(RUN_PKGS) iputils-arping jq ndisc6 net-tools \
+	netcat-openbsd netsniff-ng nftables procps python3-pyroute2 socat tcpdump
+DOCS_PKGS := $(BUILD_PKGS) python3-sphinx python3-yaml graphviz
 
-TASKS := tree refresh series kunit check check-all mutants coverage memory run \
-	clean
+TASKS := tree refresh series kunit check check-all mutants coverage docs memory \
+	first-use selftests run clean
 
 .PHONY: help $(TASKS)
 help: ## list the tasks (this list)
@@ -63,8 +66,8 @@ kunit: ## run the KUnit suite in QEMU
 	$(COMPOSE)
 	$(DO) scripts/check
 
-check: ## run the KUnit suite, and the checks of our scripts
-	@scripts/deps $(CHECK_PKGS)
+check: ## run the KUnit suite, the samples, and the checks of our scripts
+	@scripts/deps $(sort $(CHECK_PKGS) $(RUN_PKGS))
 	$(COMPOSE)
 	$(DO) scripts/check --all
 
@@ -85,11 +88,27 @@ coverage: ## print which lines and branches of the series are run
 	$(COMPOSE)
 	$(DO) scripts/coverage
 
+docs: ## build the page of the series by Sphinx, and check what it names
+	@scripts/deps $(DOCS_PKGS)
+	$(COMPOSE)
+	$(DO) scripts/docs
+
 # NETNS=n namespaces.
 memory: ## print what an idle netns costs, by module, base beside series
 	@scripts/deps $(sort $(BUILD_PKGS) $(RUN_PKGS)) gnuplot-nox
 	$(COMPOSE)
 	$(DO) scripts/memory
+
+first-use: ## compare base, a pointer in .size, and series in two modules
+	@scripts/deps $(RUN_PKGS)
+	$(COMPOSE)
+	$(DO) scripts/first-use
+
+# T="WORD WORD" runs those that have one of the words, in tests/selftests.
+selftests: ## run upstream's selftests of the modules, base beside series
+	@scripts/deps $(SELFTEST_PKGS)
+	$(COMPOSE)
+	$(DO) scripts/selftests $(T)
 
 # BASE=1 tours the base as well, GUEST=shell gives a prompt, NETNS=n namespaces.
 # GUEST="vxlan NAME" puts a module's states and failures to the test, as mutants
