@@ -39,10 +39,11 @@
  * * Where a registration or the setup of a net fails, &pernet_operations.free
  *   can come without the exit callbacks: what ->init has begun besides the
  *   data, ->init undoes when it fails.
- * * Allocate with %GFP_KERNEL_ACCOUNT where an unprivileged user can be the
- *   first user.
+ * * Allocate with %GFP_KERNEL_ACCOUNT where an unprivileged user, or root of a
+ *   user namespace, can be the first user.  Core-owned data is not charged.
  * * Publish hooks that call net_generic() after registration has returned, and
- *   take them down before unregistration.
+ *   take them down before unregistration; those of an object in a net, as a
+ *   socket is, may go in the exit callbacks.
  */
 
 /*
