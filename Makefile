@@ -26,8 +26,8 @@ SELFTEST_PKGS := $(RUN_PKGS) iputils-arping jq ndisc6 net-tools \
 	netcat-openbsd netsniff-ng nftables procps python3-pyroute2 socat tcpdump
 DOCS_PKGS := $(BUILD_PKGS) python3-sphinx python3-yaml graphviz
 
-TASKS := tree refresh series kunit check check-all mutants coverage docs memory \
-	first-use selftests run clean
+TASKS := tree refresh series kunit check check-all check-gdb mutants coverage \
+	docs memory first-use selftests run clean
 
 .PHONY: help $(TASKS)
 help: ## list the tasks (this list)
@@ -76,6 +76,11 @@ check-all: ## run the KUnit suite on each configuration of the matrix
 	@scripts/deps $(BUILD_PKGS)
 	$(COMPOSE)
 	$(DO) scripts/check-all
+
+check-gdb: ## run lx-netns-generic of scripts/gdb on guests and a vmcore
+	@scripts/deps $(sort $(BUILD_PKGS) $(RUN_PKGS)) gdb
+	$(COMPOSE)
+	$(DO) scripts/check-gdb
 
 # M="NAME NAME" runs those.
 mutants: ## put each bug of tests/mutations back, which must be caught
