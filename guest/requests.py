@@ -108,7 +108,9 @@ def ask(netns, nth, statement):
     """Run the statement, and say how that went."""
     enter(netns)
     code = compile(statement.replace("\r", "\n"), "statement", "exec")
-    fail = os.open("/proc/thread-self/fail-nth", os.O_RDWR)
+    # Where none is to fail, the kernel need not know how
+    fail = os.open("/proc/thread-self/fail-nth" if nth != "0" else os.devnull,
+                   os.O_RDWR)
     said = ""
     os.pwrite(fail, nth.encode(), 0)
     try:
@@ -116,7 +118,7 @@ def ask(netns, nth, statement):
     except Exception as error:  # pylint: disable=broad-exception-caught
         said = errno.errorcode.get(getattr(error, "errno", None),
                                    repr(error))
-    left = os.pread(fail, 20, 0).decode().strip()
+    left = os.pread(fail, 20, 0).decode().strip() or "0"
     os.pwrite(fail, b"0", 0)
     os.close(fail)
     enter("-")  # Who stays keeps the netns alive
