@@ -47,6 +47,9 @@ run scripts/compose
 MAILING=2 VERSION=3 passes "a part, a version" scripts/series
 same "the second part's mails" "$n $((n - 1))" \
 	"$(mails .) $(mails "^Subject: \[PATCH net-next v3 0*[1-9][0-9]*/$((n - 1))\]")"
+grep -q "^Subject: \[PATCH net-next v3 0*/$((n - 1))\] $(head -n 1 patches/cover-letter-2)" \
+	build/mail/*-0000-cover-letter.patch
+result $? "it has a cover letter of its own"
 MAILING=1 run scripts/series
 same "the first part's mails" "2 1" \
 	"$(mails .) $(mails '^Subject: \[PATCH net-next 1/1\]')"
