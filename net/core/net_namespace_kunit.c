@@ -2586,7 +2586,8 @@ static void setup_net_while_room_changes(struct kunit *test)
 	wait_for_completion(&nt->entered);
 
 	/* Killed, as then a net goes no further than net_alloc() where it would
-	 * have to wait for the thread: the next one comes the sooner.
+	 * have to wait for the thread: the next one comes the sooner. One that
+	 * does may find no memory, as vmalloc() has none for who is killed.
 	 */
 	allow_signal(SIGKILL);
 	send_sig(SIGKILL, current, 1);
@@ -2594,11 +2595,12 @@ static void setup_net_while_room_changes(struct kunit *test)
 		net = nt_copy_net();
 		if (net == ERR_PTR(-EINTR))
 			continue;
-		KUNIT_ASSERT_FALSE(test, IS_ERR(net));
+		nets++;
+		if (IS_ERR(net))
+			continue;
 		KUNIT_EXPECT_LE(test, nt_len(net) * sizeof(void *),
 				ksize(nt_array(net)));
 		put_net(net);
-		nets++;
 	}
 	flush_signals(current);
 	disallow_signal(SIGKILL);
