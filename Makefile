@@ -9,7 +9,7 @@ ifneq ($(words $(subst :, ,$(CURDIR))),1)
 $(error The kernel's build takes no path with a space or colon: move this checkout)
 endif
 
-export KERNEL DEPS MAILING VERSION BASE GUEST STEPS NETNS CELLS
+export KERNEL DEPS MAILING VERSION BASE GUEST STEPS CELL NETNS CELLS
 
 # Objects are the same wherever the checkout is. No CCACHE_DEPEND: it does not
 # see that piggy.S includes the kernel, and an old one would boot.
@@ -117,7 +117,7 @@ selftests: ## run upstream's selftests of the modules, base beside series
 
 # BASE=1 tours the base as well, GUEST=shell gives a prompt, NETNS=n namespaces.
 # GUEST="vxlan NAME" puts a module's states and failures to the test, as mutants
-# do, STEPS="idle NAME" those steps of it.
+# do, STEPS="idle NAME" those steps of it, and CELL=kasan under KASAN.
 run: ## tour the modules in QEMU, carrying packets
 	@scripts/deps $(RUN_PKGS)
 	$(COMPOSE)
