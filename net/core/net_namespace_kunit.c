@@ -3558,7 +3558,8 @@ static void grow_publishes_whole_array(struct kunit *test)
 }
 
 /* First users in a net that grows: net_mutex keeps them from storing in what is
- * copied already, which here is a lot.
+ * copied already, which here is a lot. When that begins is not known: they take
+ * their time, each more than the one before.
  */
 static int nt_assign_slowly(struct nt_thread *thread)
 {
@@ -3573,7 +3574,7 @@ static int nt_assign_slowly(struct nt_thread *thread)
 	}
 	for (i = 0; i < nt->bulks; i++) {
 		thread->bad += !!nt_assign(nt->bulk[i], thread->net);
-		udelay(2);
+		udelay(thread->nr);
 	}
 
 	return 0;
@@ -3582,16 +3583,17 @@ static int nt_assign_slowly(struct nt_thread *thread)
 static void grow_beside_first_users(struct kunit *test)
 {
 	struct nt_thread *user;
-	unsigned int i;
+	unsigned int race, i;
 
 	nt_need_net_ns(test);
-	for (i = 0; i < 2 * NT_RACES; i++)
+	for (i = 0; i < 4 * NT_RACES; i++)
 		nt_register_bulk(test, NT_MODULE);
 
-	while (nt->nets < NT_NETS) {
+	for (race = 0; race < NT_RACES; race++) {
 		KUNIT_ASSERT_EQ(test, net_generic_set_room(0), 0);
 		user = nt_new_thread(test, nt_assign_slowly);
 		user->net = nt_new_net(test)->net;
+		user->nr = 2 * race;
 		KUNIT_ASSERT_EQ(test, net_generic_set_room(NT_LARGE / 2), 0);
 		nt_start_thread(user);
 		wait_for_completion(&nt->entered);
@@ -3606,6 +3608,7 @@ static void grow_beside_first_users(struct kunit *test)
 			KUNIT_EXPECT_NOT_NULL(test,
 					      net_generic(user->net,
 							  nt->bulk[i]->id));
+		nt_delete_last_net(test);
 	}
 }
 
