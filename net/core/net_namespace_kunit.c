@@ -1481,8 +1481,8 @@ static void register_init_fails_waits_for_readers(struct kunit *test)
 /* The same with a reader that really is there. */
 static int nt_read_freed(struct nt_thread *thread)
 {
-	struct nt_data *data;
-	unsigned int id;
+	struct nt_data *data, *again;
+	unsigned int bad, id;
 	int i;
 
 	while (!kthread_should_stop()) {
@@ -1490,19 +1490,35 @@ static int nt_read_freed(struct nt_thread *thread)
 		/* Pairs with WRITE_ONCE() in register_pernet_slot() */
 		id = READ_ONCE(thread->op->id);
 		data = id ? net_generic(&init_net, id) : NULL;
-		thread->bad += data && data->op != thread->op;
+		bad = data && data->op != thread->op;
 		for (i = 0; data && i < 1000; i++) {
-			thread->bad += READ_ONCE(data->freed);
+			nt_answer(thread);
+			again = net_generic(&init_net, id);
+			bad += again && again != data;
+			bad += READ_ONCE(data->freed);
 			cpu_relax();
 		}
 		rcu_read_unlock();
 
+		thread->bad += bad;
 		if (!thread->nr++)
 			complete(&nt->entered);
 		nt_breathe();
 	}
 
 	return 0;
+}
+
+static int nt_fail_beside_reader(struct nt_op *op, enum nt_event event,
+				 struct net *net)
+{
+	if (event != NT_INIT)
+		return 0;
+
+	nt->err[NT_INIT] = nt_assign(op, net);
+	if (net_generic(net, op->id))
+		nt_meet(nt->thread[0]);
+	return NT_ERR;
 }
 
 static void register_init_fails_beside_reader(struct kunit *test)
@@ -1512,14 +1528,17 @@ static void register_init_fails_beside_reader(struct kunit *test)
 	struct nt_thread *reader;
 	unsigned int i;
 
-	op->fail_net = &init_net;
+	op->hook = nt_fail_beside_reader;
 	reader = nt_new_thread(test, nt_read_freed);
 	reader->op = op;
+	nt->thread[0] = reader;
 	nt_start_thread(reader);
 	wait_for_completion(&nt->entered);
 
-	for (i = 0; i < NT_DATA; i++)
+	for (i = 0; i < NT_DATA; i++) {
 		KUNIT_EXPECT_EQ(test, nt_try_register(test, op), NT_ERR);
+		KUNIT_EXPECT_EQ(test, nt->err[NT_INIT], 0);
+	}
 
 	nt_stop_thread(test, reader);
 	KUNIT_EXPECT_EQ(test, reader->bad, 0);
