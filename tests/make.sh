@@ -83,4 +83,14 @@ await gone
 result $? "stage: nothing goes on when it is stopped"
 gone || kill "$(cat pid)"
 
+# check-all
+printf '#!/bin/sh\nsleep 100 & echo $! >pid; wait' >scripts/suite
+rm pid
+CELLS=x86_64 scripts/check-all >"$tmp/out" 2>&1 &
+await [ -s pid ]
+kill $!
+await gone
+result $? "check-all: nothing goes on when it is stopped"
+gone || kill "$(cat pid)"
+
 exit $failed
