@@ -27,7 +27,7 @@ SELFTEST_PKGS := $(RUN_PKGS) iputils-arping jq ndisc6 net-tools \
 DOCS_PKGS := $(BUILD_PKGS) python3-sphinx python3-yaml graphviz
 
 TASKS := tree refresh series kunit check check-all check-gdb mutants coverage \
-	docs memory first-use selftests run clean
+	docs memory bench selftests run clean
 
 .PHONY: help $(TASKS)
 help: ## list the tasks (this list)
@@ -104,10 +104,10 @@ memory: ## print what an idle netns costs, by module, base beside series
 	$(COMPOSE)
 	$(DO) scripts/memory
 
-first-use: ## compare base, a pointer in .size, and series in two modules
+bench: ## time and weigh base beside series: uses, loads, namespaces, ids
 	@scripts/deps $(RUN_PKGS)
 	$(COMPOSE)
-	$(DO) scripts/first-use
+	$(DO) scripts/bench
 
 # T="WORD WORD" runs those that have one of the words, in tests/selftests.
 selftests: ## run upstream's selftests of the modules, base beside series

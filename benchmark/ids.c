@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Registers pernet operations in a row, as a machine does that loads its
+ * protocols, for guest/bench to time: with data that the core owns, so that it
+ * is the same on the base.
+ */
+#include <linux/module.h>
+#include <net/net_namespace.h>
+#include <net/netns/generic.h>
+
+#define IDS_NUMBER	64
+
+static unsigned int ids[IDS_NUMBER];
+static struct pernet_operations ids_ops[IDS_NUMBER];
+
+static void ids_unregister(int n)
+{
+	while (n--)
+		unregister_pernet_subsys(&ids_ops[n]);
+}
+
+static int __init ids_init(void)
+{
+	int err, i;
+
+	for (i = 0; i < IDS_NUMBER; i++) {
+		ids_ops[i].id = &ids[i];
+		ids_ops[i].size = sizeof(void *);
+		err = register_pernet_subsys(&ids_ops[i]);
+		if (err) {
+			ids_unregister(i);
+			return err;
+		}
+	}
+
+	return 0;
+}
+module_init(ids_init);
+
+static void __exit ids_exit(void)
+{
+	ids_unregister(IDS_NUMBER);
+}
+module_exit(ids_exit);
+
+MODULE_DESCRIPTION("Pernet operations in a row");
+MODULE_LICENSE("GPL");
