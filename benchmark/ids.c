@@ -24,8 +24,12 @@ static int __init ids_init(void)
 	int err, i;
 
 	for (i = 0; i < IDS_NUMBER; i++) {
-		ids_ops[i].id = &ids[i];
-		ids_ops[i].size = sizeof(void *);
+		const struct pernet_operations ops = {
+			.id	= &ids[i],
+			.size	= sizeof(void *),
+		};
+
+		memcpy(&ids_ops[i], &ops, sizeof(ops));
 		err = register_pernet_subsys(&ids_ops[i]);
 		if (err) {
 			ids_unregister(i);
