@@ -23,7 +23,8 @@ CHECK_PKGS := $(BUILD_PKGS) perl shellcheck flake8 pylint
 RUN_PKGS := $(BUILD_PKGS) kmod iproute2 iputils-ping iperf3 ethtool ipset \
 	iptables can-utils
 SELFTEST_PKGS := $(RUN_PKGS) iputils-arping jq ndisc6 net-tools \
-	netcat-openbsd netsniff-ng nftables procps python3-pyroute2 socat tcpdump
+	netcat-openbsd netsniff-ng nftables procps python3-pyroute2 smcroute \
+	socat tcpdump
 DOCS_PKGS := $(BUILD_PKGS) python3-sphinx python3-yaml graphviz
 
 TASKS := tree refresh series kunit check check-all check-gdb mutants coverage \
