@@ -260,6 +260,8 @@ full() {
 }
 cp "$whole" "$tmp/whole"
 head -c 20000 /dev/urandom | base64 >>"$whole"
+# What git looks at again, it would write to its index
+touch "$t/$core"
 refuses "compose on a full disk" "disk full" eval "(full 4 scripts/compose)"
 cp "$tmp/whole" "$whole"
 sed -i 's,^+/\* edited \*/,+/* changed */,' "$patch"
