@@ -41,10 +41,7 @@ os.fork() or signal.pause()" &> /dev/null
 
 can_count()
 {
-	local list
-
-	list=$(ip netns exec "$1" cat /proc/net/can/rcvlist_all) || return
-	grep -c ' raw$' <<< "$list" || :
+	count_lines ' raw$' ip netns exec "$1" cat /proc/net/can/rcvlist_all
 }
 
 can_setup()
@@ -73,7 +70,7 @@ ila_use()
 
 ila_count()
 {
-	count_lines ip -n "$1" ila list
+	count_lines . ip -n "$1" ila list
 }
 
 ila_setup()
@@ -108,7 +105,7 @@ vxlan_use()
 
 vxlan_count()
 {
-	count_lines ip -n "$1" -o link show type vxlan
+	count_lines . ip -n "$1" -o link show type vxlan
 }
 
 vxlan_setup()
@@ -130,7 +127,7 @@ xfrm_interface_use()
 
 xfrm_interface_count()
 {
-	count_lines ip -n "$1" -o link show type xfrm
+	count_lines . ip -n "$1" -o link show type xfrm
 }
 
 xfrm_interface_setup()
@@ -166,13 +163,13 @@ xfrm_interface_packets()
 	ping_right 198.51.100.2
 }
 
-# The exit status is that of the command
+# count_lines PATTERN COMMAND...: the exit status is that of the command
 count_lines()
 {
 	local list
 
-	list=$("$@") || return
-	grep -c . <<< "$list" || :
+	list=$("${@:2}") || return
+	grep -c "$1" <<< "$list" || :
 }
 
 ping_right()
