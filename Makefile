@@ -1,130 +1,148 @@
 # SPDX-License-Identifier: GPL-2.0
 #
-# One task a line. The work is done by scripts/, the kernel's own tools and
-# what Debian packages; logs are in build/log.
+# The tasks. scripts/, the kernel's own tools and Debian's packages do the work;
+# build/log has the logs. `make` lists the tasks with their variables.
 
+SHELL := /bin/bash
 MAKEFLAGS += --no-print-directory
 
 ifneq ($(words $(subst :, ,$(CURDIR))),1)
 $(error The kernel's build takes no path with a space or colon: move this checkout)
 endif
 
-export KERNEL DEPS MAILING VERSION BASE GUEST STEPS CELL NETNS CELLS
-
 # Objects are the same wherever the checkout is. No CCACHE_DEPEND: it does not
-# see that piggy.S includes the kernel, and an old one would boot.
+# see that piggy.S includes the kernel, and an old kernel would boot.
 export CCACHE_BASEDIR := $(CURDIR)
 export CCACHE_NOHASHDIR := 1
 
 TREE_PKGS := git xz-utils python3
 BUILD_PKGS := $(TREE_PKGS) gcc libc6-dev flex bison bc libelf-dev libssl-dev \
 	ccache qemu-system-x86
-CHECK_PKGS := $(BUILD_PKGS) perl shellcheck flake8 pylint
 RUN_PKGS := $(BUILD_PKGS) kmod iproute2 iputils-ping iperf3 ethtool ipset \
 	iptables can-utils
+CHECK_PKGS := $(RUN_PKGS) perl shellcheck shfmt flake8 pylint
 SELFTEST_PKGS := $(RUN_PKGS) iputils-arping jq ndisc6 net-tools \
 	netcat-openbsd netsniff-ng nftables procps python3-pyroute2 smcroute \
 	socat tcpdump
 DOCS_PKGS := $(BUILD_PKGS) python3-sphinx python3-yaml graphviz
 
-TASKS := tree refresh series kunit check check-all check-gdb mutants coverage \
-	docs memory bench selftests run clean
+TASKS := tree refresh series kunit check matrix states coverage mutants docs \
+	check-gdb selftests memory bench run shell clean
 
 .PHONY: help $(TASKS)
-help: ## list the tasks (this list)
-	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 12
 
-# One run at a time in a checkout.
+# In the rules below, `##@` begins a group of the list, and `##` says what a task
+# does | its variables | its time and disk with nothing built, on two cores.
+help: ## list the tasks
+	@awk -F ' *(:.*## |[|]) *' '/^##@/ { print substr($$0, 4) ":" } \
+		/^[a-z-]+:.*## / { printf "  %-10s %s\n", $$1, $$2; \
+			if (NF > 2) printf "  %10s %s\n", "", $$3 \
+				($$3 && $$4 ? "; " : "") $$4 }' Makefile
+
+# One run at a time in a checkout. The tasks of one command line take turns.
+.NOTPARALLEL:
 ifndef LOCKED
-$(TASKS):
-	@mkdir -p build
-	@flock -n -E 75 -o build/.lock $(MAKE) LOCKED=1 $@ || { \
+GOALS := $(filter $(TASKS),$(MAKECMDGOALS))
+ifneq ($(GOALS),)
+$(firstword $(GOALS)):
+	+@mkdir -p build
+	@flock -n -E 75 -o build/.lock $(MAKE) LOCKED=1 $(GOALS) || { \
 		status=$$?; \
 		[ $$status != 75 ] || echo "another make is at work in this" \
 			"checkout: wait for it, or stop it" >&2; \
 		exit $$status; }
+endif
+$(filter-out $(firstword $(GOALS)),$(TASKS)):
+	@:
 else
 
-# DEPS=check goes no further than the packages.
+# With DEPS=check, a task stops after it has named the missing packages.
 DO := @$(if $(filter check,$(DEPS)),:)
-# With ASIS=1 what is in build/linux is taken, committed or not.
+# With ASIS=1, a task takes build/linux as it stands, committed or not.
 COMPOSE := $(DO) $(if $(ASIS),:,scripts/compose)
 
-tree: ## compose build/linux: the base and a commit for each patch
+##@ The series
+tree: ## compose build/linux: the base and a commit for each patch | KERNEL=/path, KERNEL=package | 1 min, 2 GB
 	@scripts/deps $(TREE_PKGS)
 	$(COMPOSE)
 
-refresh: ## write the commits of build/linux back to patches/ and files
+refresh: ## write the commits of build/linux back to patches/ and whole files
 	@scripts/refresh
 
-series: ## write the mails of the series to build/mail
+series: ## write the mails of the series to build/mail | MAILING=n, VERSION=n
 	@scripts/deps $(TREE_PKGS)
 	$(COMPOSE)
 	$(DO) scripts/series
 
-kunit: ## run the KUnit suite in QEMU
-	@scripts/deps $(BUILD_PKGS)
-	$(COMPOSE)
-	$(DO) scripts/check
-
-check: ## run the KUnit suite, the samples, and the checks of our scripts
-	@scripts/deps $(sort $(CHECK_PKGS) $(RUN_PKGS))
-	$(COMPOSE)
-	$(DO) scripts/check --all
-
-# CELLS="a b" takes those of configs/cells.
-check-all: ## run the KUnit suite on each configuration of the matrix
-	@scripts/deps $(BUILD_PKGS)
-	$(COMPOSE)
-	$(DO) scripts/check-all
-
-check-gdb: ## run lx-netns-generic of scripts/gdb on guests and a vmcore
-	@scripts/deps $(sort $(BUILD_PKGS) $(RUN_PKGS)) gdb
-	$(COMPOSE)
-	$(DO) scripts/check-gdb
-
-# M="NAME NAME" runs those.
-mutants: ## put each bug of tests/mutations back, which must be caught
-	@scripts/deps $(sort $(BUILD_PKGS) $(RUN_PKGS))
-	$(COMPOSE)
-	$(DO) scripts/mutants $(M)
-
-coverage: ## print which lines and branches of the series are run
-	@scripts/deps $(BUILD_PKGS) gcovr
-	$(COMPOSE)
-	$(DO) scripts/coverage
-
-docs: ## build the page of the series by Sphinx, and check what it names
+docs: ## build the page of the series by Sphinx, and check the names in it | | 3 min
 	@scripts/deps $(DOCS_PKGS)
 	$(COMPOSE)
 	$(DO) scripts/docs
 
-# NETNS=n namespaces.
-memory: ## print what an idle netns costs, by module, base beside series
-	@scripts/deps $(sort $(BUILD_PKGS) $(RUN_PKGS)) gnuplot-nox
+##@ Tests
+kunit: ## run the KUnit suite in QEMU | ASIS=1 | 6 min, 3 GB
+	@scripts/deps $(BUILD_PKGS)
+	$(COMPOSE)
+	$(DO) scripts/check
+
+check: ## run the KUnit suite, the sample modules, and the tests of our scripts | AGAIN=1, ASIS=1 | 8 min, 3 GB
+	@scripts/deps $(CHECK_PKGS)
+	$(COMPOSE)
+	$(DO) scripts/check --all
+
+matrix: ## run the KUnit suite on each cell of configs/cells | ONLY="kasan rt", KEEP=1, AGAIN=1 | 3 h, 6 GB
+	@scripts/deps $(BUILD_PKGS)
+	$(COMPOSE)
+	$(DO) scripts/matrix
+
+states: ## test the conversions in QEMU: NULL, first use, failures, teardown | ONLY="vxlan can", STEPS="idle first", CELL=kasan | 25 min, 4 GB
+	@scripts/deps $(RUN_PKGS)
+	$(COMPOSE)
+	$(DO) scripts/states
+
+mutants: ## put each bug of mutations/ back: a test must fail | ONLY="vxlan-* copy-bytes", KEEP=1 | 1 h, 10 GB
+	@scripts/deps $(RUN_PKGS)
+	$(COMPOSE)
+	$(DO) scripts/mutants.py
+
+coverage: ## list the changed lines and branches that no test runs | KEEP=1 | 25 min, 6 GB
+	@scripts/deps $(RUN_PKGS) gcovr
+	$(COMPOSE)
+	$(DO) scripts/coverage.py
+
+check-gdb: ## test lx-netns-generic of scripts/gdb on guests and a vmcore | | 15 min, 5 GB
+	@scripts/deps $(RUN_PKGS) gdb
+	$(COMPOSE)
+	$(DO) scripts/check-gdb
+
+selftests: ## run upstream's selftests of the modules, base beside series | ONLY="vxlan", KEEP=1 | 5 h, 6 GB
+	@scripts/deps $(SELFTEST_PKGS)
+	$(COMPOSE)
+	$(DO) scripts/selftests
+
+##@ Measurements
+memory: ## print the bytes of one more unused netns, by module, base beside series | NETNS=n, KEEP=1 | 45 min, 8 GB, 4 GB of memory
+	@scripts/deps $(RUN_PKGS) gnuplot-nox
 	$(COMPOSE)
 	$(DO) scripts/memory
 
-bench: ## time and weigh base beside series: uses, loads, namespaces, ids
-	@scripts/deps $(RUN_PKGS)
+bench: ## time first uses, loads, namespaces and ids: base, today's API, series | NETNS=n, ROUNDS=n, KEEP=1 | 40 min, 8 GB
+	@scripts/deps $(RUN_PKGS) gnuplot-nox
 	$(COMPOSE)
 	$(DO) scripts/bench
 
-# T="WORD WORD" runs those that have one of the words, in tests/selftests.
-selftests: ## run upstream's selftests of the modules, base beside series
-	@scripts/deps $(SELFTEST_PKGS)
-	$(COMPOSE)
-	$(DO) scripts/selftests $(T)
-
-# BASE=1 tours the base as well, GUEST=shell gives a prompt, NETNS=n namespaces.
-# GUEST="vxlan NAME" puts a module's states and failures to the test, as mutants
-# do, STEPS="idle NAME" those steps of it, and CELL=kasan under KASAN.
-run: ## tour the modules in QEMU, carrying packets
+##@ Tours, and tidying up
+run: ## tour vxlan in QEMU, with packets through it | BASE=1, NETNS=n | 12 min, 4 GB
 	@scripts/deps $(RUN_PKGS)
 	$(COMPOSE)
-	$(DO) scripts/run
+	$(DO) scripts/tour
 
-clean: ## remove build/ (the downloads in ~/.cache stay)
+shell: ## give a prompt in that guest
+	@scripts/deps $(RUN_PKGS)
+	$(COMPOSE)
+	$(DO) scripts/tour shell
+
+clean: ## remove build/; the downloads in ~/.cache stay
 	@du -sh build 2>/dev/null | sed 's/\t.*/ freed by removing build/'
 	@rm -rf build
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Registers pernet operations in a row, as a machine does that loads its
- * protocols, for guest/bench to time: with data that the core owns, so that it
- * is the same on the base.
+ * protocols, for guest/bench.py to time. The core owns the data, so that the
+ * module is the same on the base.
  */
 #include <linux/module.h>
 #include <net/net_namespace.h>

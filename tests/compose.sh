@@ -1,4 +1,4 @@
-#!/bin/bash
+#!/bin/bash -p
 # SPDX-License-Identifier: GPL-2.0
 # compose and refresh are inverse, and neither loses anything.
 set -u
@@ -156,7 +156,7 @@ run anew
 same "compose gives back the amended commits" "$before" "$(commits)"
 
 # A new commit, and one that goes.
-sed -i '2a # mailing: the rest' patches/series
+sed -i '0,/^[^#].*/s//&\n# mailing: the rest/' patches/series
 run scripts/compose
 series=$(cat patches/series)
 before=$(state)
@@ -170,7 +170,7 @@ same "the series keeps its order and comments" \
 	"$series"$'\n'"new-a-file.patch" "$(cat patches/series)"
 same "the new patch names its whole file" \
 	"$(printf 'Subject: new: a file\n---\nLands: new/file\n\n.')" \
-	"$(cat patches/new-a-file.patch; echo .)"
+	"$(cat patches/new-a-file.patch && echo .)"
 [ -x new/file ]
 result $? "the executable bit arrives"
 before_new=$(commits)
@@ -204,14 +204,21 @@ commit root README.new
 refuses "a whole file at the top" "among our own" scripts/refresh
 undo
 mkdir -p $t/scripts
-touch $t/scripts/stage
-commit ours scripts/stage
+touch $t/scripts/deps
+commit ours scripts/deps
 refuses "a whole file where one of ours is" "of its own" scripts/refresh
 undo
 touch $t/net/new
 commit $'cut\n\n---\nlost' net/new
 refuses "a message that mail would cut" "'---'" scripts/refresh
 undo
+in_tree checkout -q -b other base
+in_tree commit -q --allow-empty -m other
+in_tree checkout -q series
+in_tree merge -q -m both other
+refuses "a merge" "'both' is a merge" scripts/refresh
+undo
+in_tree branch -q -D other
 
 # Stopped at any point, the same command does it all.
 for name in git mv; do
@@ -219,17 +226,17 @@ for name in git mv; do
 		#!/bin/bash
 		$(command -v $name) "\$@"
 		status=\$?
-		[[ ! \$AT || " \$* " != *" \$AT "* ]] || kill -TERM 0
+		[[ ! \$TEST_AT || " \$* " != *" \$TEST_AT "* ]] || kill -TERM 0
 		exit \$status
 	END
 done
 path=$PATH
-export PATH=$tmp/bin:$path AT=
+export PATH=$tmp/bin:$path TEST_AT=
 before=$(state)
 cp "$patch" "$tmp/patch"
 for at in apply commit-tree checkout; do
 	sed -i "2a Not stopped at $at." "$patch"
-	AT=$at run setsid -w scripts/compose
+	TEST_AT=$at run setsid -w scripts/compose
 	run scripts/compose
 	result $? "compose stopped at git $at, then again"
 done
@@ -238,22 +245,21 @@ same "all that was in the files arrived" 3 \
 cp "$tmp/patch" "$patch"
 run scripts/compose
 same "and nothing else did" "$before" "$(state)"
-for at in diff-tree "./$whole"; do
+for at in diff-tree "$whole"; do
 	sed -i "1a /* ${at##*/} */" "$t/$whole"
 	in_tree commit -q -a --fixup="$(of "$whole")"
 	run in_tree -c sequence.editor=: rebase -q -i --autosquash base
-	AT=$at run setsid -w scripts/refresh
+	TEST_AT=$at run setsid -w scripts/refresh
 	run scripts/refresh
-	result $? "refresh stopped at ${at#./}, then again"
+	result $? "refresh stopped at $at, then again"
 done
 commits=$(commits)
 run anew
 same "all that was in the tree arrived" "$commits" "$(commits)"
 PATH=$path
 
-# A full disk, as far as a limit of the file size is like one.
-# shellcheck disable=SC2317
-full() {
+# Files that cannot be written are not the fault of the disk, or are.
+limited() {
 	trap '' XFSZ
 	ulimit -f "$1"
 	"${@:2}"
@@ -262,15 +268,30 @@ cp "$whole" "$tmp/whole"
 head -c 20000 /dev/urandom | base64 >>"$whole"
 # What git looks at again, it would write to its index
 touch "$t/$core"
-refuses "compose on a full disk" "disk full" eval "(full 4 scripts/compose)"
+refuses "compose under a limit: the reason" "File too large" \
+	eval "(limited 4 scripts/compose)"
 cp "$tmp/whole" "$whole"
 sed -i 's,^+/\* edited \*/,+/* changed */,' "$patch"
-refuses "apply on a full disk" "disk full" eval "(full 4 scripts/compose)"
+refuses "apply under a limit: the reason" "File too large" \
+	eval "(limited 4 scripts/compose)"
+grep -qF "cannot write to $t, see above" "$tmp/out"
+result $? "apply under a limit: the disk is not full"
+if unshare -rm true 2>/dev/null; then
+	mkdir "$tmp/disk"
+	run unshare -rm bash -c "mount -t tmpfs -o size=16m none $tmp/disk &&
+		cp -r . $tmp/disk && cd $tmp/disk &&
+		{ cat /dev/zero >build/fill; scripts/compose; }"
+	grep -qF "cannot write to $t: the disk is full" "$tmp/out"
+	result $? "compose on a full disk: the reason"
+else
+	skip "compose on a full disk: the reason" "no user namespaces"
+fi
 passes "compose with space again" scripts/compose
 sed -i "2r $patch" "$t/$core"
 in_tree commit -q -a --fixup="$(of $core)"
 run in_tree -c sequence.editor=: rebase -q -i --autosquash base
-refuses "refresh on a full disk" "disk full" eval "(full 16 scripts/refresh)"
+refuses "refresh under a limit: the reason" "File too large" \
+	eval "(limited 16 scripts/refresh)"
 passes "refresh with space again" scripts/refresh
 
 # MAINTAINERS
@@ -301,19 +322,68 @@ same "the commits are of who composes" "$me" \
 run scripts/refresh
 same "refresh takes M: out" "$before" "$(files)"
 
-# A clone, a shallow one as well.
+# Clones: shallow, without the files of the past, and with the newer hash.
+base_commit() {
+	in_tree rev-parse base
+}
 rm "$tmp/kernel/.gitignore"
-git -C "$tmp/kernel" init -q
-git -C "$tmp/kernel" add -f .
-git -C "$tmp/kernel" commit -q -m one
-git -C "$tmp/kernel" commit -q --allow-empty -m two
+cp -r "$tmp/kernel" "$tmp/sha256"
+for clone in kernel sha256; do
+	git -C "$tmp/$clone" init -q --object-format="${clone/kernel/sha1}"
+	git -C "$tmp/$clone" add -f .
+	git -C "$tmp/$clone" commit -q -m one
+	git -C "$tmp/$clone" commit -q --allow-empty -m two
+done
+git -C "$tmp/kernel" config uploadpack.allowFilter true
 git clone -q --depth 1 "file://$tmp/kernel" "$tmp/shallow"
-for KERNEL in "$tmp/kernel" "$tmp/shallow"; do
+git clone -q --filter=blob:none "file://$tmp/kernel" "$tmp/partial"
+for KERNEL in "$tmp"/{sha256,shallow,partial,kernel}; do
 	passes "a clone is composed (${KERNEL##*/})" scripts/compose
 	same "its HEAD is the base" "$(git -C "$KERNEL" rev-parse HEAD)" \
-		"$(in_tree rev-parse base)"
-	in_tree fsck --connectivity-only >"$tmp/out" 2>&1
+		"$(base_commit)"
+	[ "$KERNEL" = "$tmp/partial" ] ||
+		in_tree fsck --connectivity-only >"$tmp/out" 2>&1
 	result $? "no object is missing"
 done
 
-exit $failed
+# The base stays, until KERNEL names another.
+clone=$tmp/kernel
+export KERNEL=
+before=$(base_commit)
+run anew
+grep -qF "patches on ${before:0:12} of $clone" "$tmp/out"
+result $? "compose says which base it takes"
+same "without KERNEL the clone stays the base" "$before" "$(base_commit)"
+git -C "$clone" commit -q --allow-empty -m three
+run scripts/compose
+same "a clone that has moved on: one line says so" \
+	"$clone has moved on; make tree KERNEL=$clone takes its HEAD" \
+	"$(cut -c17- "$tmp/out")"
+same "the base stays" "$before" "$(base_commit)"
+KERNEL=$clone run scripts/compose
+same "KERNEL takes the new HEAD" "$(git -C "$clone" rev-parse HEAD)" \
+	"$(base_commit)"
+before=$(base_commit)
+commits=$(commits)
+rm -rf "$clone"
+run anew
+same "the clone is gone: the base stays" "$before" "$(base_commit)"
+same "the clone is gone: the commits, too" "$commits" "$(commits)"
+passes "the clone is gone: refresh passes" scripts/refresh
+in_tree fsck --connectivity-only >"$tmp/out" 2>&1
+result $? "the clone is gone: no object is missing"
+printf '#!/bin/sh\necho no package >&2\nexit 1' >scripts/fetch
+KERNEL=package refuses "KERNEL=package goes back to Debian's" "no package" \
+	scripts/compose
+cp -r "$tmp/old" "$tmp/dir"
+in_tree show "base:$core" >"$tmp/dir/$core"
+KERNEL=$tmp/dir run scripts/compose
+echo "# more" >>"$tmp/dir/Makefile"
+before=$(base_commit)
+run scripts/compose
+same "without KERNEL a directory that changed stays the base" "$before" \
+	"$(base_commit)"
+KERNEL=$tmp/dir run scripts/compose
+same "KERNEL takes it as it is" "# more" "$(in_tree show base:Makefile | tail -n 1)"
+
+done_testing

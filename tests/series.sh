@@ -1,4 +1,4 @@
-#!/bin/bash
+#!/bin/bash -p
 # SPDX-License-Identifier: GPL-2.0
 # The mails of make series are what netdev takes, and give the composed tree.
 set -u
@@ -42,7 +42,7 @@ same "git am gives the composed tree" \
 	"$(git -C build/linux rev-parse 'series^{tree}')" \
 	"$(git -C "$tmp/am" rev-parse 'HEAD^{tree}')"
 
-sed -i '2a # mailing: the rest' patches/series
+sed -i '0,/^[^#].*/s//&\n# mailing: the rest/' patches/series
 run scripts/compose
 MAILING=2 VERSION=3 passes "a part, a version" scripts/series
 same "the second part's mails" "$n $((n - 1))" \
@@ -63,4 +63,4 @@ run scripts/series
 same "base-commit of a clone" 1 \
 	"$(mails "^base-commit: $(git -C "$tmp/kernel" rev-parse HEAD)")"
 
-exit $failed
+done_testing
