@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
 #
-# The tasks. scripts/, the kernel's own tools and Debian's packages do the work;
-# build/log has the logs. `make` lists the tasks with their variables.
+# The tasks. `make` lists them with their variables. Logs are in build/log.
 
 SHELL := /bin/bash
 MAKEFLAGS += --no-print-directory
@@ -10,8 +9,8 @@ ifneq ($(words $(subst :, ,$(CURDIR))),1)
 $(error The kernel's build takes no path with a space or colon: move this checkout)
 endif
 
-# Objects are the same wherever the checkout is. No CCACHE_DEPEND: it does not
-# see that piggy.S includes the kernel, and an old kernel would boot.
+# Objects must not depend on the path of the checkout. Do not set CCACHE_DEPEND:
+# ccache then misses that piggy.S includes the kernel, and an old kernel boots.
 export CCACHE_BASEDIR := $(CURDIR)
 export CCACHE_NOHASHDIR := 1
 
@@ -31,8 +30,8 @@ TASKS := tree refresh series kunit check matrix states coverage mutants docs \
 
 .PHONY: help $(TASKS)
 
-# In the rules below, `##@` begins a group of the list, and `##` says what a task
-# does | its variables | its time and disk with nothing built, on two cores.
+# In the rules below, `##@` begins a group of the list. `##` gives the task's
+# effect | its variables | its time and disk usage from scratch, on two cores.
 help: ## list the tasks
 	@awk -F ' *(:.*## |[|]) *' '/^##@/ { print substr($$0, 4) ":" } \
 		/^[a-z-]+:.*## / { printf "  %-10s %s\n", $$1, $$2; \
@@ -58,7 +57,7 @@ else
 
 # With DEPS=check, a task stops after it has named the missing packages.
 DO := @$(if $(filter check,$(DEPS)),:)
-# With ASIS=1, a task takes build/linux as it stands, committed or not.
+# With ASIS=1, a task uses build/linux as it is, committed or not.
 COMPOSE := $(DO) $(if $(ASIS),:,scripts/compose)
 
 ##@ The series
@@ -74,7 +73,7 @@ series: ## write the mails of the series to build/mail | MAILING=n, VERSION=n
 	$(COMPOSE)
 	$(DO) scripts/series
 
-docs: ## build the page of the series by Sphinx, and check the names in it | | 3 min
+docs: ## build the documentation page with Sphinx, and check the names in it | | 3 min
 	@scripts/deps $(DOCS_PKGS)
 	$(COMPOSE)
 	$(DO) scripts/docs
@@ -100,7 +99,7 @@ states: ## test the conversions in QEMU: NULL, first use, failures, teardown | O
 	$(COMPOSE)
 	$(DO) scripts/states
 
-mutants: ## put each bug of mutations/ back: a test must fail | ONLY="vxlan-* copy-bytes", KEEP=1 | 1 h, 10 GB
+mutants: ## apply each bug of mutations/: a test must fail | ONLY="vxlan-* copy-bytes", KEEP=1 | 1 h, 10 GB
 	@scripts/deps $(RUN_PKGS)
 	$(COMPOSE)
 	$(DO) scripts/mutants.py
@@ -115,13 +114,13 @@ check-gdb: ## test lx-netns-generic of scripts/gdb on guests and a vmcore | | 15
 	$(COMPOSE)
 	$(DO) scripts/check-gdb
 
-selftests: ## run upstream's selftests of the modules, base beside series | ONLY="vxlan", KEEP=1 | 5 h, 6 GB
+selftests: ## run the upstream selftests of the modules on base and series | ONLY="vxlan", KEEP=1 | 5 h, 6 GB
 	@scripts/deps $(SELFTEST_PKGS)
 	$(COMPOSE)
 	$(DO) scripts/selftests
 
 ##@ Measurements
-memory: ## print the bytes of one more unused netns, by module, base beside series | NETNS=n, KEEP=1 | 45 min, 8 GB, 4 GB of memory
+memory: ## print the bytes of one more unused netns, by module, on base and series | NETNS=n, KEEP=1 | 45 min, 8 GB, 4 GB of memory
 	@scripts/deps $(RUN_PKGS) gnuplot-nox
 	$(COMPOSE)
 	$(DO) scripts/memory
@@ -131,13 +130,13 @@ bench: ## time first uses, loads, namespaces and ids: base, today's API, series 
 	$(COMPOSE)
 	$(DO) scripts/bench
 
-##@ Tours, and tidying up
-run: ## tour vxlan in QEMU, with packets through it | BASE=1, NETNS=n | 12 min, 4 GB
+##@ Demonstration, and tidying up
+run: ## demonstrate vxlan in QEMU, with traffic through a tunnel | BASE=1, NETNS=n | 12 min, 4 GB
 	@scripts/deps $(RUN_PKGS)
 	$(COMPOSE)
 	$(DO) scripts/tour
 
-shell: ## give a prompt in that guest
+shell: ## open a shell in that guest
 	@scripts/deps $(RUN_PKGS)
 	$(COMPOSE)
 	$(DO) scripts/tour shell

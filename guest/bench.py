@@ -45,26 +45,26 @@ def use_can():
 
 
 def timed(function, *args):
-    """Give the microseconds that a call of a function takes."""
+    """Return the duration of a function call in microseconds."""
     begin = time.perf_counter_ns()
     function(*args)
     return (time.perf_counter_ns() - begin) / 1000
 
 
 def loads(module, content):
-    """Load and unload a module 5 times, without what it depends on."""
+    """Load and unload a module 5 times, without its dependencies."""
     for _ in range(5):
         tell(module, "load", timed(lib.init_module, content))
         tell(module, "unload", timed(lib.delete_module, module))
 
 
 def state_bytes(module):
-    """Give the bytes of a module's state, wherever it was allocated."""
+    """Return the bytes of a module's state, wherever it was allocated."""
     return lib.core_bytes() + lib.sites(rf"\[{module}\]")[0]
 
 
 def uses(module, what, use):
-    """Use a module once in each netns."""
+    """Use a module once per netns."""
     times = []
     for name in NAMES:
         with lib.netns(name):
@@ -77,7 +77,7 @@ def measure(module, load, first, second):
     """Load a module, and use it twice in each netns."""
     before = state_bytes(module)
     lib.load(load)
-    # RCU frees what the sockets of an earlier module have left
+    # RCU still frees objects of sockets of an earlier module
     time.sleep(1)
     idle = state_bytes(module)
     uses(module, "first", first)
@@ -90,7 +90,7 @@ def measure(module, load, first, second):
 lib.load("vcan")
 lib.make_nets(*NAMES)
 lib.ip(None, *(f"link add vcan0 netns {name} up type vcan" for name in NAMES))
-# Two sockets of each stay open
+# Two sockets of each netns stay open
 resource.setrlimit(resource.RLIMIT_NOFILE, (3 * len(NAMES) + 100,) * 2)
 for converted in CONVERTED:
     lib.load(converted)

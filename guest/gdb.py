@@ -18,7 +18,7 @@ PERNET_LIST = lib.symbol("pernet_list")
 
 
 def slots():
-    """Give the slots of all nets, as guest/ko/slots.c says them."""
+    """Return the slots of all nets, as guest/ko/slots.c prints them."""
     lib.clear_dmesg()
     lib.insmod("slots", f"list_at={PERNET_LIST}")
     lib.rmmod("slots")
@@ -32,7 +32,7 @@ def stop(state):
 
 
 def full():
-    """Say whether the last id of the arrays is in use."""
+    """Return whether the last id of the arrays is in use."""
     net, *_, last = slots()
     return f"len {int(last.split()[0]) + 1}," in net
 
@@ -61,7 +61,7 @@ print("= kallsyms", *re.findall(r".*_ops\s\[.*", lib.read("/proc/kallsyms")),
       sep="\n")
 stop("grown")
 
-# gdb stops in what follows by itself
+# gdb has breakpoints in the code that runs from here on
 lib.rmmod("vxlan")
 lib.ip(None, "netns del green")
 # When it has come to its end there may be another

@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0
-"""What the programs of guest/ share. They run in the guest of scripts/boot.
+"""Helpers for the programs of guest/, which run in the guest of scripts/boot.
 
-The first argument of a program is the INSTALL_MOD_PATH of the modules. The
-other ones name the steps to run, all by default. A step is a function with
-@step. Its docstring becomes its "ok" line. The first exception ends the
-program with an "OFF" line and status 1.
+The first argument of a program is the INSTALL_MOD_PATH of the modules. Further
+arguments name the steps to run; the default is all steps. A step is a function
+with the decorator @step. Its docstring becomes its "ok" line. The first
+exception ends the program with an "OFF" line and status 1.
 
-The small netlink here is our own, because `import pyroute2` took 55 s in a
-TCG guest on a busy machine, where Python started in 4 s and imported all of
-this in 4 s more.
+This module has its own small netlink library, because `import pyroute2` took
+55 s in a TCG guest on a busy machine. Python itself started in 4 s there, and
+imported this module in another 4 s.
 """
 # pylint: disable=protected-access
 
@@ -31,7 +31,7 @@ from itertools import cycle
 
 MODULES = os.path.abspath(sys.argv[1] if len(sys.argv) > 1 else ".")
 IDLE = [f"n{number}" for number in range(1, 21)]
-# From the kernel's command line: how many times longer a wait may take
+# The factor for all timeouts, from the kernel's command line
 PATIENCE = int(os.environ.get("PATIENCE", "1"))
 LEAKS = "/sys/kernel/debug/kmemleak"
 FAIL = "/sys/kernel/debug/fail"
@@ -53,18 +53,18 @@ _watched = {}
 
 
 class Off(Exception):
-    """Something differs from what the program expects."""
+    """The program found an unexpected result."""
 
 
 # Reports
 
 def ok(text):  # pylint: disable=invalid-name
-    """Report a success, with the seconds since the boot."""
+    """Report a success, with the seconds since boot."""
     print(f"ok  {int(time.monotonic()):3} s  {text}", flush=True)
 
 
 def off(text):
-    """End the program with a report of what is wrong."""
+    """End the program with TEXT as its report."""
     raise Off(text)
 
 
@@ -75,17 +75,17 @@ def expect(what, wanted):
 
 
 def tell(*words):
-    """Write a line of results to fd 3, for the script that booted."""
+    """Write a line of results to fd 3, for the script on the host."""
     os.write(3, (" ".join(map(str, words)) + "\n").encode())
 
 
 def _report(kind, error, trace):
-    """Report what ended the program, with the kernel's splats."""
+    """Report the exception that ends the program, and the kernel's splats."""
     text = str(error) if kind is Off else f"{kind.__name__}: {error}"
     print(f"OFF {int(time.monotonic()):3} s  {text}",
           *splats(dmesg())[:5], sep="\n", flush=True)
     sys.__excepthook__(kind, error, trace)
-    # Threads and children may go on
+    # Other threads and children may still run
     os._exit(1)
 
 
@@ -95,13 +95,13 @@ sys.excepthook = _report
 # Files, commands and time
 
 def read(path):
-    """Give the text of a file."""
+    """Return the text of a file."""
     with open(path, encoding="utf-8", errors="replace") as file:
         return file.read()
 
 
 def write(path, text):
-    """Write TEXT to a file, as to one of sysfs or debugfs."""
+    """Write TEXT to a file, for example of sysfs or debugfs."""
     with open(path, "w", encoding="utf-8") as file:
         file.write(str(text))
 
@@ -112,12 +112,12 @@ def _call(command, text=None):
 
 
 def works(command):
-    """Say whether a command, one string, succeeds in this netns."""
+    """Return whether a command (a string) succeeds in this netns."""
     return _call(command).returncode == 0
 
 
 def must(command, text=None):
-    """Expect that a command succeeds with TEXT as stdin; give its stdout."""
+    """Expect that a command succeeds with TEXT as stdin; return its stdout."""
     done = _call(command, text)
     if done.returncode:
         said = done.stderr or done.stdout or f"status {done.returncode}"
@@ -154,7 +154,7 @@ def running(command):
 
 
 def now():
-    """Give the milliseconds since the boot."""
+    """Return the milliseconds since boot."""
     return time.monotonic_ns() // 1000000
 
 
@@ -173,13 +173,13 @@ def until(condition, what="what the step waits for"):
     wait_for(20, what, condition)
 
 
-# What the kernel says and has allocated
+# The kernel's log and its allocations
 
 @cache
 def _splat():
-    """Give what configs/splats lists as one regular expression.
+    """Return the lines of configs/splats as one regular expression.
 
-    A kmemleak that kmemleak=off has disabled is no splat.
+    With kmemleak=off, the message that kmemleak is disabled is not a splat.
     """
     lines = read(f"{os.path.dirname(__file__)}/../configs/splats").splitlines()
     off_on_purpose = "kmemleak=off" in read("/proc/cmdline")
@@ -188,7 +188,7 @@ def _splat():
 
 
 def splats(text):
-    """Give the lines of TEXT that match configs/splats, reasons first."""
+    """Return the lines of TEXT that match configs/splats, reasons first."""
     if not _splat().search(text):
         return []
     return sorted(filter(_splat().search, text.splitlines()),
@@ -196,7 +196,7 @@ def splats(text):
 
 
 def dmesg():
-    """Give what the kernel has said since the boot or clear_dmesg()."""
+    """Return the kernel log since boot or clear_dmesg()."""
     size = libc.klogctl(SYSLOG_SIZE_BUFFER, None, 0)
     buffer = ctypes.create_string_buffer(size)
     size = checked(libc.klogctl(SYSLOG_READ_ALL, buffer, size))
@@ -205,22 +205,22 @@ def dmesg():
 
 
 def clear_dmesg():
-    """Forget what the kernel has said until now."""
+    """Clear the kernel log."""
     checked(libc.klogctl(SYSLOG_CLEAR, None, 0))
 
 
 def told(count, words):
-    """Expect WORDS in COUNT lines of dmesg."""
+    """Expect WORDS in exactly COUNT lines of dmesg."""
     lines = sum(words in line for line in dmesg().splitlines())
     if lines != count:
         off(f"'{words}' {lines} times in dmesg, expected {count}")
 
 
 def sites(pattern, below=None):
-    """Give the bytes and objects that matching call sites hold now.
+    """Return the bytes and objects that matching call sites hold now.
 
     PATTERN is a regular expression for lines of /proc/allocinfo. With BELOW,
-    only call sites count whose objects have fewer bytes on average.
+    it counts only call sites with an average object size below BELOW bytes.
     """
     text = read("/proc/allocinfo")
     starts = {text.rfind("\n", 0, match.start()) + 1
@@ -235,19 +235,19 @@ def sites(pattern, below=None):
 
 
 def keeps_nothing(*modules):
-    """Expect that all memory that MODULES allocated was freed."""
+    """Expect that all memory of MODULES is freed. RCU may free it late."""
     for module in modules:
-        if sites(rf"\[{module}\]") != (0, 0):
-            off(f"{module} keeps memory")
+        wait_for(5, f"{module} without memory",
+                 lambda module=module: sites(rf"\[{module}\]") == (0, 0))
 
 
 def core_bytes():
-    """Give the bytes of the nets' arrays and of the data of .size."""
+    """Return the bytes of all net_generic arrays and of all .size data."""
     return sites("/net_namespace.c:.* func:(net_alloc_generic|ops_init) ")[0]
 
 
 def nets():
-    """Count the live namespaces by their arrays, which struct net outlives."""
+    """Count the live namespaces by their arrays; struct net lives longer."""
     return sites("/net_namespace.c:.* func:net_alloc_generic ")[1]
 
 
@@ -257,7 +257,7 @@ def watch(pattern, below=None):
 
 
 def states():
-    """Give the number of states that namespaces hold, see watch()."""
+    """Return the number of states that namespaces hold, see watch()."""
     return sites(**_watched)[1]
 
 
@@ -277,7 +277,7 @@ def charged(pattern, module):
 
 
 def symbol(name):
-    """Give the address of a symbol of the kernel or of a module."""
+    """Return the address of a symbol of the kernel or of a module."""
     return "0x" + re.search(rf"^([0-9a-f]+) . {name}\s",
                             read("/proc/kallsyms"), re.MULTILINE)[1]
 
@@ -285,14 +285,14 @@ def symbol(name):
 # Modules
 
 def load(*modules):
-    """Load modules and what they depend on, or one as "MODULE A=B"."""
+    """Load modules with their dependencies, or one as "MODULE A=B"."""
     families.clear()
     names = "" if " " in modules[0] else "-a "
     must(f"modprobe -d {MODULES} {names}{' '.join(modules)}")
 
 
 def image(module):
-    """Give the content of a module of the kernel or of guest/ko."""
+    """Return the content of a module of the kernel or of guest/ko."""
     path = f"{os.path.dirname(MODULES)}/guest/{module}.ko"
     if not os.path.exists(path):
         path = must(f"modinfo -b {MODULES} -F filename {module}").strip()
@@ -317,9 +317,10 @@ def delete_module(module):
 
 
 def rmmod(*modules, within=0):
-    """Unload modules, which must be unused and there.
+    """Unload modules, which must be loaded and unused.
 
-    WITHIN so many seconds they may become unused, or not be there.
+    With WITHIN, wait as many seconds for each to become unused. It may also
+    not be loaded.
     """
     families.clear()
     for module in modules:
@@ -330,7 +331,7 @@ def rmmod(*modules, within=0):
 
 
 def gone(module):
-    """Try to unload a module; true if it is not there any more."""
+    """Try to unload a module; return whether it is not loaded any more."""
     families.clear()
     try:
         delete_module(module)
@@ -355,14 +356,14 @@ def autoload():
 # Namespaces
 
 def make_nets(*names):
-    """Make namespaces, and give the milliseconds that it took."""
+    """Make namespaces, and return the milliseconds that this took."""
     start = now()
     must("ip -batch -", "".join(f"netns add {name}\n" for name in names))
     return now() - start
 
 
 def delete_nets(*names):
-    """Delete namespaces, and give the milliseconds until they are freed."""
+    """Delete namespaces, and return the milliseconds until they are freed."""
     left = nets() - len(names)
     start = now()
     must("ip -batch -", "".join(f"netns del {name}\n" for name in names))
@@ -371,7 +372,7 @@ def delete_nets(*names):
 
 
 def renew(*names, left=None):
-    """Delete namespaces, expect LEFT states if given, and make them again."""
+    """Delete namespaces, expect LEFT states, and make the namespaces again."""
     delete_nets(*names)
     if left is not None:
         hold(left, f"after {' and '.join(names)}")
@@ -388,7 +389,7 @@ def new_nets(prefix, count):
 
 
 def enter(net):
-    """Move this thread to a netns; None is that of the boot."""
+    """Move this thread to a netns; None is init_net."""
     path = f"/run/netns/{net}" if net else "/proc/1/ns/net"
     with open(path, "rb") as file:
         checked(libc.setns(file.fileno(), CLONE_NEWNET))
@@ -398,7 +399,7 @@ def enter(net):
 def netns(net):
     """Run the block with this thread in a netns.
 
-    Commands, threads and processes that the block starts are in it as well.
+    Commands, threads and processes that the block starts inherit the netns.
     """
     with open("/proc/thread-self/ns/net", "rb") as before:
         enter(net)
@@ -409,19 +410,19 @@ def netns(net):
 
 
 def in_net(net, *functions):
-    """Call functions in a netns, and give the result of the last one."""
+    """Call functions in a netns, and return the result of the last one."""
     with netns(net):
         return [function() for function in functions][-1]
 
 
 def received(dev):
-    """Give the packets that a device of this netns has received."""
+    """Return the packets that a device of this netns has received."""
     return int(re.search(rf"^ *{dev}: *[0-9]+ +([0-9]+) ",
                          read("/proc/thread-self/net/dev"), re.MULTILINE)[1])
 
 
 def cgroup(name):
-    """Make a cgroup with the memory controller, and give its folder."""
+    """Make a cgroup with the memory controller, and return its folder."""
     root = "/sys/fs/cgroup"
     if not os.path.exists(f"{root}/cgroup.procs"):
         must(f"mount -t cgroup2 cgroup2 {root}")
@@ -431,7 +432,7 @@ def cgroup(name):
 
 
 def kernel_memory(folder):
-    """Give the kernel memory of a cgroup, which can be seconds old."""
+    """Return the kernel memory of a cgroup; the value can be seconds old."""
     return int(re.search("^kernel ([0-9]+)", read(f"{folder}/memory.stat"),
                          re.MULTILINE)[1])
 
@@ -447,7 +448,7 @@ def charged_to(folder):
 # Requests
 
 def checked(result, *what):
-    """Give the result of a C function, or raise OSError about WHAT."""
+    """Return the result of a C function, or raise OSError about WHAT."""
     if result < 0:
         error = ctypes.get_errno()
         raise OSError(error, os.strerror(error), *what)
@@ -455,24 +456,24 @@ def checked(result, *what):
 
 
 def attr(kind, *data):
-    """Give a netlink attribute; other attributes can be its data."""
+    """Return a netlink attribute; other attributes can be its data."""
     data = b"".join(data)
     return (struct.pack("=HH", 4 + len(data), kind) + data +
             bytes(-len(data) % 4))
 
 
 def u32(kind, value):
-    """Give a netlink attribute that is a number."""
+    """Return a netlink attribute that is a number."""
     return attr(kind, struct.pack("=I", value))
 
 
 def string(kind, text):
-    """Give a netlink attribute that is a string."""
+    """Return a netlink attribute that is a string."""
     return attr(kind, text.encode() + b"\0")
 
 
 def parse(data):
-    """Give the netlink attributes in DATA, by their kinds."""
+    """Return the netlink attributes in DATA, by their kinds."""
     found = {}
     while data:
         length, kind = struct.unpack_from("=HH", data)
@@ -482,20 +483,20 @@ def parse(data):
 
 
 def message(kind, flags, payload):
-    """Give a netlink message."""
+    """Return a netlink message."""
     return struct.pack("=IHHII", 16 + len(payload), kind,
                        flags | NLM_F_REQUEST, 1, 0) + payload
 
 
 def netlink(family):
-    """Give a netlink socket of this netns."""
+    """Return a netlink socket of this netns."""
     sock = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, family)
     sock.settimeout(20 * PATIENCE)
     return sock
 
 
 def answers(sock):
-    """Give the payload of each answer to the message that SOCK has sent."""
+    """Return the payload of each answer to the message that SOCK has sent."""
     while True:
         data = sock.recv(1 << 16)
         while data:
@@ -511,19 +512,19 @@ def answers(sock):
 
 
 def request(family, kind, flags, payload):
-    """Make a netlink request that is acknowledged, and give the answers."""
+    """Make a netlink request that is acknowledged, and return the answers."""
     with netlink(family) as sock:
         sock.send(message(kind, flags | NLM_F_ACK, payload))
         return list(answers(sock))
 
 
 def dump(family, kind, payload):
-    """Dump what a netlink family has."""
+    """Dump the objects of a netlink family."""
     return request(family, kind, NLM_F_DUMP, payload)
 
 
 def genl_message(name, version, cmd, attrs):
-    """Give the id of a generic netlink family, and a payload for it.
+    """Return the id of a generic netlink family, and a payload for it.
 
     The id is kept until load() or rmmod().
     """
@@ -549,7 +550,7 @@ def genl(name, version, cmd, *attrs, flags=0):
 
 
 def genl_dump(name, version, cmd, *attrs):
-    """Dump what a generic netlink family has."""
+    """Dump the objects of a generic netlink family."""
     return genl(name, version, cmd, *attrs, flags=NLM_F_DUMP)
 
 
@@ -581,12 +582,13 @@ def _name(error):
     return errno.errorcode.get(getattr(error, "errno", None), repr(error))
 
 
-# Others that do something at the same time
+# Threads and processes that run at the same time
 
 def background(function, *args):
     """Call a function in a thread of this netns.
 
-    Gives a function that waits for its result or its exception.
+    Return a function that waits for it, and returns its result or raises its
+    exception.
     """
     said = []
 
@@ -614,7 +616,7 @@ def background(function, *args):
 def child(function, *args):
     """Call a function in a child process.
 
-    Gives a function wait(status=0). It raises Off unless the process ends
+    Return a function wait(status=0), which raises Off unless the process ends
     with this status of waitpid().
     """
     reads, writes = os.pipe()
@@ -642,10 +644,10 @@ def child(function, *args):
 def at_once(names, *users):
     """Make processes act in each of some namespaces at the same time.
 
-    There is a process for each of USERS, which enters one netns after the
-    other. There it calls its user, which prepares, and returns a function.
-    When all processes are ready, each calls the function that it got. The
-    results stay alive until all is done.
+    Start a process for each function of USERS. It enters one netns after the
+    other. In each netns it calls its user, which prepares and returns another
+    function. When all processes are ready, each calls that function. Their
+    results stay alive until the last netns.
     """
     shared = memoryview(mmap.mmap(-1, 4096)).cast("I")
     crowded = len(users) > os.cpu_count()
@@ -663,7 +665,7 @@ def at_once(names, *users):
                             os.sched_yield()
                 kept.append(act())
         finally:
-            # The others need not wait
+            # After an error, the other processes must not wait for this one
             shared[number] = len(names)
 
     for wait in [child(user, number) for number in range(len(users))]:
@@ -674,11 +676,11 @@ def at_once(names, *users):
 def beside_uses(names, use, *, once=False, errors=None, pause=0, count=1):
     """Run the block while COUNT processes call USE() in namespaces.
 
-    Each process goes round NAMES until the block ends. With ONCE, it goes
-    round only once, and stays in a netns until USE() has succeeded there.
-    USE() may fail with the errors in ERRORS ("ENOENT"), or with all for None.
-    A process pauses for PAUSE seconds after each use. The block gets a
-    function that gives the number of successful uses.
+    Each process cycles through NAMES until the block ends. With ONCE, it goes
+    through NAMES once, and retries USE() in each netns until it succeeds.
+    USE() may fail with the errors in ERRORS ("ENOENT"). With None, it may fail
+    with any error. A process pauses for PAUSE seconds after each use. The
+    context value is a function that returns the number of successful uses.
     """
     shared = memoryview(mmap.mmap(-1, 4096)).cast("I")
     stop, failed = 1000, 1001
@@ -727,10 +729,10 @@ def beside_uses(names, use, *, once=False, errors=None, pause=0, count=1):
 # Allocations that fail
 
 def allow_failures(order=10):
-    """Make allocations fail, those of pages from this order on.
+    """Enable failing allocations, for pages from this order on.
 
-    The slab allocator has a fallback for its own pages, and needs them at
-    random times. They would make the Nth allocation another one each time.
+    The slab allocator has a fallback for its own pages, and allocates them at
+    random times. If these counted, the Nth allocation would vary.
     """
     for kind in "slab", "_page_alloc":
         write(f"{FAIL}{kind}/ignore-gfp-wait", "N")
@@ -740,9 +742,9 @@ def allow_failures(order=10):
 
 @contextlib.contextmanager
 def of_cache(*names):
-    """Of the slab allocations, make only those of some caches fail.
+    """Make only slab allocations from the caches NAMES fail.
 
-    With no NAMES only pages fail.
+    Without NAMES, only page allocations fail.
     """
     switches = [f"{FAIL}slab/cache-filter",
                 *(f"/sys/kernel/slab/{name}/failslab" for name in names)]
@@ -756,7 +758,7 @@ def of_cache(*names):
 def attempt(nth, function, *args):
     """Call a function, and make its Nth allocation fail.
 
-    Gives how many more allocations the Nth one was away (0 if it failed), and
+    Return the number of allocations left before the Nth (0 if it failed), and
     the error of the function ("ENOMEM", or "" if there was none).
     """
     said = ""
@@ -773,7 +775,7 @@ def attempt(nth, function, *args):
 
 
 def _again(first):
-    """Try again. The first try may have worked, and lost its answer."""
+    """Try again. The first try may have succeeded and lost its reply."""
     with contextlib.suppress(FileExistsError):
         first()
 
@@ -783,16 +785,17 @@ def fail_each(first, *, prepare=None, again=None, also=None, check=None,
               last=None, keeps=False, order=10):
     """Make each allocation of a first use fail in turn.
 
-    FIRST() is the first use. Each try has a netns of its own, prepared by
-    PREPARE(net). With LAST, only the last LAST allocations fail. If FIRST()
-    fails, AGAIN() must succeed. It is FIRST() by default, and EEXIST is a
-    success then. After that the netns must have its state, and ALSO(n) can
-    check more.
+    FIRST() is the first use. Each try uses a new netns, which PREPARE(net)
+    prepares. With LAST, only the last LAST allocations fail. If FIRST() fails,
+    AGAIN() must succeed. AGAIN() is FIRST() by default, and then EEXIST is a
+    success. After AGAIN(), the netns must have its state. ALSO(n) can check
+    more.
 
-    The last try has fewer allocations, or it fails and leaves the state
-    behind: later allocations are those of any use. KEEPS requires the latter.
-    CHECK(net) can check its netns. Then all namespaces are deleted, and no
-    state may be left. ORDER is for allow_failures(). Gives words to report.
+    The tries end when FIRST() makes fewer allocations, or when it fails and
+    leaves the state behind: later allocations are not specific to a first use.
+    KEEPS requires the second case. CHECK(net) can check the netns of the last
+    try. Then all namespaces are deleted, and no state may be left. ORDER is
+    for allow_failures(). Return a text for the report.
     """
     allow_failures(order)
     number = skipped = 0
@@ -841,9 +844,10 @@ def fail_each(first, *, prepare=None, again=None, also=None, check=None,
 def fail_loads(module, count, check=None):
     """Make the last COUNT allocations of a module's load fail in turn.
 
-    They are those of its init. CHECK() can check what a failed load leaves.
-    modprobe would add allocations of its own, and 9p does not survive each
-    failure, so the module comes from memory. Gives the number of failed loads.
+    COUNT should cover the module's init. CHECK() can check the state after a
+    failed load. The module is loaded from memory, because modprobe would add
+    allocations, and 9p does not survive each failure. Return the number of
+    failed loads.
     """
     allow_failures()
     content = image(module)
@@ -873,8 +877,8 @@ def fail_loads(module, count, check=None):
 def step(function):
     """Register a step, in the order of the file.
 
-    Its name is that of the function, without "step_". What the function
-    returns follows its docstring in the report.
+    Its name is the name of the function, without "step_". The return value of
+    the function follows its docstring in the report.
     """
     _steps[function.__name__.removeprefix("step_")] = function
     return function
@@ -883,26 +887,27 @@ def step(function):
 def cycles(module, use, unload, reload, *, keeps=(0, 0), count=20):
     """Use a module, unload it and load it again, COUNT times.
 
-    USE(number) makes the first use. In the end the arrays of the nets must
-    have their old size, and sites() of MODULE must be KEEPS.
+    USE(number) makes the first use. At the end, the arrays of all nets must
+    have their old size, and sites() of MODULE must return KEEPS.
     """
     before = core_bytes()
     for number in range(1, count + 1):
         use(number)
         unload()
         reload()
-    if core_bytes() != before:
-        off(f"the nets grew from {before} to {core_bytes()} bytes")
-    if sites(rf"\[{module}\]") != keeps:
-        off(f"{module} keeps memory")
+    # RCU may free the last of it late
+    wait_for(5, f"the nets back at {before} bytes",
+             lambda: core_bytes() == before)
+    wait_for(5, f"{module} back at {keeps} bytes and objects",
+             lambda: sites(rf"\[{module}\]") == keeps)
 
 
 def race_unload(module, count, use, errors, *, turn, unload, reload):
     """Unload a module while a process makes first uses in COUNT namespaces.
 
     USE() and ERRORS are for beside_uses(). TURN() unloads and loads the
-    module, or gives False if it cannot. It runs at least three times, until
-    all namespaces are used. Gives the number of turns.
+    module, or returns False if it cannot. It runs at least three times, and
+    until all namespaces are used. Return the number of successful turns.
     """
     turns = 0
     with new_nets("u", count) as names:
@@ -918,7 +923,7 @@ def race_unload(module, count, use, errors, *, turn, unload, reload):
 
 def leaks():
     """Two scans of kmemleak find nothing"""
-    # An object has to be some seconds old, and not change
+    # kmemleak reports an object only if it is 5 s old and did not change
     write(LEAKS, "scan")
     time.sleep(6)
     write(LEAKS, "scan")
@@ -931,7 +936,7 @@ def step_dmesg():
     """The kernel has not warned"""
     if splats(dmesg()):
         off("dmesg has:")
-    # rival.ko and others are out-of-tree modules, and taint it
+    # Out-of-tree modules such as rival.ko taint the kernel
     if int(read("/proc/sys/kernel/tainted")) & ~4096:
         off("the kernel is tainted")
 
@@ -939,8 +944,9 @@ def step_dmesg():
 def last_steps(*unload, keeps=()):
     """Register the steps end, leaks and dmesg.
 
-    The step end unloads the modules in UNLOAD, or calls what is a function
-    there, checks keeps_nothing(KEEPS) and deletes IDLE.
+    The step "end" unloads the modules in UNLOAD. If an item of UNLOAD is a
+    function, the step calls it. Then it checks keeps_nothing(KEEPS), and
+    deletes the namespaces IDLE.
     """
     def end():
         """All modules are unloaded, all namespaces are deleted"""
@@ -957,7 +963,7 @@ def last_steps(*unload, keeps=()):
 
 
 def give_counts():
-    """Write the counts of gcov to fd 3, for make coverage."""
+    """Write the gcov counts to fd 3, for make coverage."""
     for folder, _, names in os.walk("/sys/kernel/debug/gcov"):
         for name in names:
             if name.endswith(".gcda"):
@@ -967,7 +973,7 @@ def give_counts():
 
 
 def run():
-    """Run the steps, or those that the arguments choose.
+    """Run all steps, or the steps that the arguments name.
 
     A hang or an oops ends the guest, with the kernel's report on the console.
     """

@@ -34,13 +34,13 @@ made = []
 
 
 def sample():
-    """Give the lines of /proc/allocinfo."""
+    """Return the lines of /proc/allocinfo."""
     time.sleep(0.3)
     return Counter(read("/proc/allocinfo").splitlines())
 
 
 def growth(before, after):
-    """Give the bytes and calls by which each call site has grown.
+    """Return the bytes and calls by which each call site has grown.
 
     Slabs and per-cpu chunks are counted where objects come from them. The
     rest of mm/, and maple trees, are user space.
@@ -60,7 +60,7 @@ def growth(before, after):
 
 
 def noisy(grown):
-    """Say whether processes or workers came or went in the meantime.
+    """Return whether processes or workers came or went in the meantime.
 
     The threads that namespaces start are no noise.
     """
@@ -73,7 +73,7 @@ def noisy(grown):
 
 
 def make_nets(owner, count):
-    """Make namespaces, and give their growth and the milliseconds."""
+    """Make namespaces, and return their growth and the milliseconds."""
     for _ in range(4):
         before = sample()
         names = [f"n{len(made) + number}" for number in range(count)]
@@ -112,7 +112,7 @@ def traced(*whats):
 
 
 def images():
-    """Give path and content of each module, after those that it needs."""
+    """Return path and content of each module, after those that it needs."""
     os.chdir(*glob(f"{lib.MODULES}/lib/modules/*"))
     needs = dict(line.split(":") for line in read("modules.dep").splitlines())
     for path in TopologicalSorter(

@@ -17,7 +17,7 @@ EACH, SIZE, LAZY = "/proc/net/netns_each", "/dev/netns_size", "/dev/netns_lazy"
 
 
 def put(file, number):
-    """Write a number to a device of this netns, which has to be there."""
+    """Write a number to a device of this netns, which must exist."""
     with open(file, "r+b", buffering=0) as device:
         device.write(str(number).encode())
 
@@ -29,7 +29,7 @@ def shows(net, number, file):
 
 
 def sums(file):
-    """Expect that n1 has a sum of its own, until n1 has been quiet."""
+    """Expect that n1 has its own sum, until n1 is unused for a while."""
     with netns("n1"):
         put(file, 5)
         put(file, -2)
@@ -56,7 +56,7 @@ def idle():
 
 @step
 def each():
-    """netns_each: there is data in each netns, which comes and goes."""
+    """netns_each: each netns has data, which is freed with the netns."""
     lib.watch(r"\[netns_each\] func:netns_each_init ")
     lib.load("netns_each")
     hold(nets(), f"in {nets()} namespaces")
@@ -89,7 +89,7 @@ def no_init():
 
 @step
 def size():
-    """netns_size, which netns_lazy was: data in each netns, used or not."""
+    """netns_size (netns_lazy before conversion): each netns has data."""
     before = lib.core_bytes()
     lib.load("netns_size")
     held = (lib.core_bytes() - before) // nets()
@@ -103,7 +103,7 @@ def size():
 
 @step
 def lazy():
-    """netns_lazy: there is data from the first number to the netns' end."""
+    """netns_lazy: data exists from the first number to the netns exit."""
     lib.watch(r"\[netns_lazy\] func:netns_lazy_get ")
     lib.load("netns_lazy")
     shows("n1", 0, LAZY)
@@ -121,7 +121,7 @@ def lazy():
 
 @step
 def race():
-    """8 first users at a time in each of 20 namespaces: one wins."""
+    """8 concurrent first users in each of 20 namespaces: one wins."""
     def user():
         return partial(os.write, os.open(LAZY, os.O_WRONLY), b"1")
 
@@ -132,7 +132,7 @@ def race():
 
 @step
 def failures():
-    """netns_lazy: allocations fail in a first use, the next one works."""
+    """netns_lazy: allocations of a first use fail, the next use works."""
     return lib.fail_each(partial(put, LAZY, 1))
 
 

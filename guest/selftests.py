@@ -23,7 +23,7 @@ import lib
 
 FOLDER, FIRST = sys.argv[2], int(sys.argv[3])
 TESTS = "/tmp/selftests"
-# Debian 12's pyroute2 does not know its version, for which ovs-dpctl.py asks
+# Debian 12's pyroute2 lacks the version number that ovs-dpctl.py checks
 VERSION = """import sys, types
 sys.modules["pyroute2.config.version"] = types.SimpleNamespace(
     __version__="{}")
@@ -67,7 +67,7 @@ def unload():
 
 
 def sweep():
-    """Remove all that a test has left, and wait until the kernel has."""
+    """Clean up after a test, and wait until the kernel has done the same."""
     for name in os.listdir("/run/netns"):
         lib.works(f"ip netns del {name}")
     while unload():

@@ -18,7 +18,7 @@ RUN = "/sys/kernel/debug/kunit/net_namespace/run"
 def suite():
     """Run the suite."""
     if os.path.exists(RUN):
-        # The kernel has these lines for a suite that it starts by itself
+        # The kernel prints these lines for a built-in suite
         for line in "KTAP version 1", "1..1":
             lib.write("/dev/kmsg", line)
         lib.write(RUN, 1)
@@ -32,7 +32,7 @@ def suite():
 
 
 def leaks():
-    """Look for leaks, and report all that was found."""
+    """Scan for leaks, and report them."""
     if os.path.exists(lib.LEAKS):
         try:
             lib.leaks()

@@ -51,7 +51,7 @@ def link():
 
 
 def tunnelled():
-    """Give the bytes that mid's vxlan device has received."""
+    """Return the bytes that mid's vxlan device has received."""
     with netns("mid"):
         return int(re.search(r"vx0: *([0-9]+)",
                              read("/proc/thread-self/net/dev"))[1])
@@ -69,7 +69,7 @@ def flood():
 
 
 def step_load():
-    """Load vxlan, and give the bytes that an idle netns holds for it."""
+    """Load vxlan, and return the bytes that an unused netns holds for it."""
     load("udp_tunnel", "ip6_udp_tunnel", "veth", "dummy", "bridge")
     took = make_nets(*IDLE)
     ok(f"{NETNS} namespaces made in {took} ms")
@@ -139,7 +139,7 @@ def step_unload():
 
 
 def main():
-    """Take all steps."""
+    """Run all steps."""
     print(f"Linux {os.uname().release}, {NETNS} namespaces, "
           f"{os.cpu_count()} CPUs", flush=True)
     idle = step_load()
@@ -149,7 +149,7 @@ def main():
         took = delete_nets("mid")
     ok(f"mid, with its vxlan and bridge, deleted under traffic in {took} ms")
     tell(f"netns deleted under traffic, ms={took}")
-    # left takes its device in n1 along.
+    # Deleting left also deletes its device in n1.
     delete_nets("left", "right")
     step_unload()
     # An id lost in each cycle would make the arrays grow.

@@ -1,13 +1,14 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
-"""coverage.py: runs the suite, and the program vxlan, on kernels with gcov.
+"""coverage.py: runs the suite, and guest/state/vxlan.py, on kernels with gcov.
 
-Prints how many lines and branches ran of each function that the series adds or
-changes, and which did not: configs/not-covered must have each with its reason.
-build/coverage/index.html shows the whole files. KEEP=1 keeps the report as
-results/coverage.txt. The last line counts lines of code. One passed if it and
-all its branches ran, was skipped if it has a reason, and failed otherwise. A
-reason for a line that ran fails too. Exit status: 1 if anything failed.
+For each function that the series adds or changes, it prints how many lines and
+branches ran, and lists those that did not run. configs/not-covered must give a
+reason for each of these. build/coverage/index.html shows the whole files. With
+KEEP=1 it writes the report to results/coverage.txt. The last line counts lines
+of code. A line passed if it and all its branches ran, was skipped if it has a
+reason, and failed otherwise. A reason for a line that ran is a failure too.
+Exit status: 1 if anything failed.
 """
 import base64
 import collections
@@ -26,20 +27,20 @@ FILES = CORE, "include/net/netns/generic.h", NEXTHOP, VXLAN
 
 
 def output(*command):
-    """What a command prints. Its messages go to a log."""
+    """Returns the stdout of a command. Its stderr goes to a log."""
     with open("build/log/coverage-gcov.log", "a", encoding="utf-8") as log:
         return subprocess.run(command, check=True, stdout=subprocess.PIPE,
                               stderr=log, text=True).stdout
 
 
 def run(command, out, log, *sources):
-    """Runs the kernel in OUT. The counts of SOURCES, for each of FILES."""
+    """Runs the kernel in OUT. Returns the counts of SOURCES by FILES."""
     subprocess.run(command.split(), check=True)
     result = pathlib.Path(f"build/log/{log}-console.log.result").read_text(
         encoding="utf-8")
     counts = {}
     for source in sources:
-        # Where gcov and gcovr look for it
+        # gcov and gcovr look for the counts here
         file = pathlib.Path(out, source).with_suffix(".gcda")
         data = re.search(rf"^gcda=.*/{file.name} (\S+)$", result, re.M)
         if not data:
@@ -52,7 +53,7 @@ def run(command, out, log, *sources):
 
 
 def changed(file):
-    """The numbers of changed lines, and of the neighbours of removed ones."""
+    """Returns the numbers of changed lines, and of lines next to removals."""
     diff = output("git", "-C", TREE, "diff", "-U0", "base", "HEAD", "--", file)
     return {int(first) + i for first, count in
             re.findall(r"^@@ \S+ \+(\d+)(?:,(\d+))?", diff, re.M)
@@ -60,9 +61,9 @@ def changed(file):
 
 
 def measure(file, counts):
-    """Yields each line with code of the functions with a changed line.
+    """Yields each line of code of the functions that have a changed line.
 
-    That is its function and text, its count and those of its branches.
+    A line is its function, its text, its count and the counts of its branches.
     """
     source = (TREE / file).read_text(encoding="utf-8").splitlines()
     lines = changed(file)
@@ -76,7 +77,7 @@ def measure(file, counts):
 
 
 def table(lines):
-    """Yields how much ran of each function."""
+    """Yields the covered lines and branches of each function."""
     functions = collections.defaultdict(list)
     for name, _, count, ways in lines:
         functions[name].append((count, ways))
@@ -89,7 +90,7 @@ def table(lines):
 
 
 def judge(lines):
-    """Yields what did not run and why; at last the closing line."""
+    """Yields each line that did not run and the reason, then the counts."""
     text = pathlib.Path("configs/not-covered").read_text(encoding="utf-8")
     why = {key: " ".join(reason.split()) for key, reason in
            re.findall(r"^([^#\t\n].*)\n((?:\t.*\n)*)", text, re.M)}
@@ -112,7 +113,7 @@ def judge(lines):
 
 
 def main():
-    """The suite is last: the header counts as the suite calls it."""
+    """The suite must be last: its counts of the header are the ones used."""
     PAGE.mkdir(parents=True, exist_ok=True)
     counts = run("scripts/guest -c coverage -o build/coverage-run vxlan",
                  "build/coverage-run", "coverage-run-vxlan", NEXTHOP, VXLAN)

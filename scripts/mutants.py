@@ -1,15 +1,16 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
-"""mutants.py [NAME]...: put each bug of mutations/ into a copy of build/linux
-and run what must catch it: the suite in a cell, or steps of a guest program.
+"""mutants.py [NAME]...: apply each bug of mutations/ to a copy of build/linux
+and run the test that must catch it: the suite in a cell, or a guest program.
 
 NAME is a file of mutations/ without .patch, or a shell pattern. Without NAME,
-the variable ONLY has the names. Without both, all run, and KEEP=1 writes the
-verdicts to results/mutants.txt. Two lanes work at once, so that one boots
-while the other builds. Each has a git worktree and build trees below
-build/mutants/LANE. A step must first pass without a mutation. Logs:
-build/log/STEP-LANE-*.log. Exit status: 0 each mutation was killed, 1 one was
-not, or its file is wrong, 130 stopped by a signal.
+mutants.py takes the names from the variable ONLY. Without both, it runs all
+mutations, and KEEP=1 writes the verdicts to results/mutants.txt. Two lanes run
+in parallel, so that one lane boots while the other builds. Each lane has a git
+worktree and build trees below build/mutants/LANE. A step must first pass
+without a mutation. Logs: build/log/STEP-LANE-*.log. Exit status: 0 if each
+mutation was killed, 1 if not, or if a file of mutations/ is invalid, 130 if
+stopped by a signal.
 """
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
@@ -32,12 +33,13 @@ DIR = Path('build/mutants')
 SHARED = 'x86_64'
 HEAD = re.compile(r'((?:(?:What|Cell|Guest|Steps|Slow|Args|Hang|Killed-by): .*'
                   r'\n(?: .*\n)*)+)\n*(?:diff |--- )')
-# The first of these lines on a console decides the run. A better one follows
-# "cut here", and kmemleak=off writes that the detector is disabled.
+# The first of these lines on a console decides the verdict. "cut here" is not
+# one of them, because a more specific line follows. Nor is the message that
+# the leak detector is disabled, which kmemleak=off causes.
 DECISIVE = re.compile('^(?!.*(cut here|leak detector disabled)).*(' + '|'.join(
     ['EXPECTATION FAILED', 'ASSERTION FAILED', '^ *not ok',
      *Path('configs/splats').read_text('utf-8').splitlines()]) + ')', re.M)
-# The kernel's make takes M= for a directory.
+# An M in the environment is a module directory for the kernel's make.
 ENV = {name: value for name, value in os.environ.items()
        if not re.match(r'GIT_|(M|MFLAGS|MAKEFLAGS|MAKEOVERRIDES)$', name)}
 ENV |= {'LC_ALL': 'C', 'GIT_CONFIG_NOSYSTEM': '1', 'GIT_ATTR_NOSYSTEM': '1',
@@ -54,7 +56,7 @@ STOPPED = []
 
 @dataclass
 class Mutation:
-    """A file of mutations/: its header lines, and the files it changes."""
+    """A file of mutations/: its header lines, and the files to change."""
     path: Path
     head: dict
     step: str
@@ -63,7 +65,7 @@ class Mutation:
 
 
 def git(where, *words, check=True):
-    """Run git without the user's settings, out of reach of Ctrl-C."""
+    """Run git without the user's settings; Ctrl-C does not interrupt it."""
     done = subprocess.run([*GIT, '-C', where, *words], env=ENV, check=False,
                           capture_output=True, errors='replace',
                           start_new_session=True)
@@ -73,13 +75,13 @@ def git(where, *words, check=True):
 
 
 def read(path):
-    """Return the text of a file, which need not exist."""
+    """Return the text of a file, or "" if it does not exist."""
     path = Path(path)
     return path.read_text('ascii', 'ignore') if path.exists() else ''
 
 
 def parse(path):
-    """Return the Mutation of a file."""
+    """Parse a file of mutations/ into a Mutation."""
     text = read(path)
     found = HEAD.match(text)
     head = dict(re.findall(r'^(\S+): (.*)', found[1], re.M)) if found else {}
@@ -96,7 +98,7 @@ def parse(path):
 
 
 def plan(mutations):
-    """Return lists of mutations of one step, the longest list first."""
+    """Group the mutations into a list per step, the longest list first."""
     # A mutation of a header rebuilds the most, so it comes first in its list.
     count = Counter(one.step for one in mutations)
     mutations = sorted(mutations, key=lambda one: (
@@ -107,7 +109,7 @@ def plan(mutations):
 
 
 def report(verdict, began, name, step, why):
-    """Print and keep a result."""
+    """Print a result and add it to RESULTS."""
     line = (f'{verdict:8} {time.monotonic() - began:4.0f} s  {name:33} {step}'
             f'{why and ": "}{why}')
     with LOCK, open(DIR / 'results', 'a', encoding='utf-8') as file:
@@ -117,7 +119,7 @@ def report(verdict, began, name, step, why):
 
 
 def seen(console):
-    """Return the first decisive line, and what KUnit expected there."""
+    """Return the first decisive line, and the failed KUnit expectation."""
     text = read(console)
     found = DECISIVE.search(text)
     lines = text[found.start():].splitlines() if found else ['']
@@ -140,7 +142,7 @@ def part(out, mutation):
 
 
 def run(words, env, log, console):
-    """Return the exit status of a run that its console may end."""
+    """Return the exit status of a run; a decisive line ends it early."""
     for path in console, f'{log}-run.log':
         Path(path).unlink(missing_ok=True)
     with open(f'{log}-mutant.log', 'wb') as file, subprocess.Popen(
@@ -150,7 +152,7 @@ def run(words, env, log, console):
             time.sleep(0.2)
             # The report of a guest program says more than its console.
             if STOPPED or words[0] == 'scripts/suite' and seen(console):
-                time.sleep(0.3)  # What was expected follows.
+                time.sleep(0.3)  # The details of the failure follow.
                 os.killpg(process.pid, signal.SIGTERM)
                 process.wait()
     if STOPPED:
@@ -177,7 +179,7 @@ def attempt(lane, mutation, steps, mutated):
     if mutated and build != only:
         build = only if build == 'none' else 'make'
     words += ['-t', DIR / lane / 'linux', '-b', build, name, *steps]
-    # No object of a mutant may come from the compiler cache, nor get into it.
+    # Objects of a mutant must not come from or enter the compiler cache.
     status = run(words, ENV | {'CCACHE_DISABLE': '1'} if mutated else ENV, log,
                  console)
     said = read(f'{log}-mutant.log')
@@ -193,7 +195,7 @@ def attempt(lane, mutation, steps, mutated):
 
 
 def passes(lane, mutation, steps):
-    """Return whether the step passes without a mutation, seen once a lane."""
+    """Return whether the step passes without a mutation, once per lane."""
     what = ' '.join([mutation.step, *['slow'] * ('Slow' in mutation.head),
                      *mutation.head.get('Args', '').split(), *steps])
     if (lane, what) not in PASSED:
@@ -214,13 +216,14 @@ def work(lane, todo, commit):
         git(TREE, 'worktree', 'prune')
         git(TREE, 'worktree', 'add', '-f', '--detach', copy.resolve(), commit)
     while todo:
-        # Where the lanes meet, the compiler cache has the other's objects.
+        # The lanes start at opposite ends, so that one can reuse the objects
+        # that the other has put into the compiler cache.
         with LOCK:
             some = todo.pop(0 if lane == '1' else -1) if todo else []
         steps = sorted({step for one in some for step in one.steps})
         if not all(one.steps for one in some):
             steps = []
-        # All runs without a mutation come first: they need one build.
+        # Do all runs without a mutation first: they share one build.
         for one in some:
             passes(lane, one, steps)
         for one in some:

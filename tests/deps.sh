@@ -1,7 +1,7 @@
 #!/bin/bash -p
 # SPDX-License-Identifier: GPL-2.0
-# deps finds what is there however it was installed, names what is missing, and
-# installs it where apt is.
+# deps finds installed tools, from a package or otherwise. It names missing
+# tools, and installs them with apt.
 set -u
 # shellcheck source=tests/lib
 . "$(dirname "$0")/lib"

@@ -1,6 +1,6 @@
 #!/bin/bash -p
 # SPDX-License-Identifier: GPL-2.0
-# The figures in the tables of the cover letters are those of results/, and
+# The figures in the tables of the cover letters match results/, and
 # scripts/keep writes results/.
 set -u
 # shellcheck source=tests/lib

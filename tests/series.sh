@@ -1,6 +1,6 @@
 #!/bin/bash -p
 # SPDX-License-Identifier: GPL-2.0
-# The mails of make series are what netdev takes, and give the composed tree.
+# The mails of make series follow netdev's rules, and give the composed tree.
 set -u
 # shellcheck source=tests/lib
 . "$(dirname "$0")/lib"

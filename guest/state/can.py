@@ -2,10 +2,10 @@
 # SPDX-License-Identifier: GPL-2.0
 """can.py MODULES [STEP]...
 
-Runs in the guest of scripts/boot, on the series' kernel: tests the first use,
-the failures and the end of can's per-netns state. MODULES is the
-INSTALL_MOD_PATH. Each step prints one line. The first thing that is off ends
-the program with status 1.
+Runs in the guest of scripts/boot, on the kernel of the series. Tests first
+use, failures and teardown of can's per-netns state. MODULES is the
+INSTALL_MOD_PATH. Each step prints one line. The first failure ends the
+program with status 1.
 
 A netns that exits under traffic receives from a vxcan pair and has a gateway
 job as its receiver, because a socket would keep the netns alive.
@@ -32,7 +32,7 @@ PROC = "/proc/thread-self/net/can/"
 
 
 def raw(dev=None):
-    """Open a raw socket, bound to a device, to any ("") or to none."""
+    """Open a raw socket, bound to DEV, to all devices ("") or to none."""
     sock = socket.socket(socket.AF_CAN, socket.SOCK_RAW, socket.CAN_RAW)
     sock.settimeout(20)
     if dev is not None:
@@ -41,12 +41,12 @@ def raw(dev=None):
 
 
 def use():
-    """Make the smallest first use."""
+    """Make the simplest first use."""
     raw().close()
 
 
 def bcm(dev, opcode, flags, can_id, *frames):
-    """Open a socket of the broadcast manager, with a request to it."""
+    """Open a broadcast manager socket, and send a request to it."""
     sock = socket.socket(socket.AF_CAN, socket.SOCK_DGRAM, socket.CAN_BCM)
     sock.settimeout(20)
     sock.connect((dev,))
@@ -56,14 +56,14 @@ def bcm(dev, opcode, flags, can_id, *frames):
 
 
 def packet(dev):
-    """Open a socket that sends frames without can's code."""
+    """Open a packet socket, to send frames without code of can."""
     sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
     sock.bind((dev, ETH_P_CAN))
     return sock
 
 
 def frame(can_id=0x123, data=b"hello"):
-    """Give a frame."""
+    """Return a frame."""
     return struct.pack("=IB3x8s", can_id, len(data), data)
 
 
@@ -76,24 +76,24 @@ def gateway(kind, source, target):
 
 
 def gateways():
-    """Give the number of gateway jobs."""
+    """Return the number of gateway jobs."""
     return len(lib.dump(0, RTM_GETROUTE, bytes([socket.AF_CAN, 0, 0, 0])))
 
 
 def show(name):
-    """Give the text of a file of /proc/net/can."""
+    """Return the text of a file of /proc/net/can."""
     return lib.read(PROC + name)
 
 
 def stats(*names, text=None):
-    """Give the named statistics, or all of them by name."""
+    """Return the named statistics, or all of them by name."""
     lines = map(str.split, (text or show("stats")).splitlines())
     found = {line[-1].strip("()"): int(line[0]) for line in lines if line}
     return [found.get(name) for name in names] if names else found
 
 
 def unused(count=14):
-    """Expect COUNT statistics and all lists to say that nothing is there."""
+    """Expect COUNT statistics and all lists to be empty."""
     expect(list(stats().values()), [0] * count)
     for name in "all", "fil", "inv", "sff", "eff", "err":
         if "(any: no entry)" not in show("rcvlist_" + name):
@@ -117,12 +117,12 @@ def load_can():
 
 
 def unload_can():
-    """Unload the modules as soon as nothing uses them."""
+    """Unload the modules as soon as they are unused."""
     rmmod("can_gw", "can_bcm", "can_raw", "can", within=20)
 
 
 def pair():
-    """Make a device for n1 to send by, and devices for n2 to receive from."""
+    """Make a device in n1 for sending, and devices in n2 for receiving."""
     ip("n1", "link add x1 up type vxcan peer name x2 netns n2")
     ip("n2", "link set x2 up", "link add v0 up type vcan")
 
@@ -199,7 +199,7 @@ def first():
 
 
 def use_all(nets):
-    """Make a first use in each of some namespaces."""
+    """Make a first use in several namespaces."""
     for net in nets:
         with netns(net):
             use()
@@ -240,7 +240,7 @@ def nobody():
     wait = child(user)
     os.close(is_ready)
     expect(os.read(ready, 1), b".")
-    # memory.stat shows a charge some seconds late
+    # memory.stat lags behind a charge by some seconds
     time.sleep(3)
     before = lib.kernel_memory(group)
     hold(0, "in a netns that nobody made")
@@ -255,7 +255,7 @@ def nobody():
 
 @step
 def limit():
-    """A user at the limit of its cgroup is killed, another one goes on"""
+    """A user at the limit of its cgroup is killed, another user is not"""
     group = lib.cgroup("charged")
 
     def user():
@@ -267,7 +267,7 @@ def limit():
     with lib.new_nets("p", 60) as poor:
         child(user)(9)
         lib.told(1, "Memory cgroup out of memory: Killed process")
-        # Only the trace of the kill belongs there
+        # dmesg must contain only the report of the OOM kill
         expect([line for line in lib.splats(lib.dmesg())
                 if "Call Trace" not in line], [])
         lib.clear_dmesg()
@@ -311,7 +311,7 @@ def traffic():
 
 
 def under_traffic(kind):
-    """Let n1 send to n2 by a socket of this kind, to a gateway there.
+    """Let n1 send to a gateway in n2, through a socket of this kind.
 
     Gives the function that waits until the sender has found its device gone.
     """
@@ -392,8 +392,8 @@ def race():
 
 @step
 def storm():
-    """The modules are unloaded 8 times beside first uses"""
-    # The pause lets the modules go
+    """The modules are unloaded 8 times during first uses"""
+    # The pause gives the modules time without users
     with beside_uses(IDLE, lambda: raw("").close(), pause=0.05) as done:
         for _ in range(8):
             unload_can()
@@ -411,7 +411,7 @@ def failures():
     def job():
         gateway(RTM_NEWROUTE, "v0", "v0")
 
-    # The first try may have made the job and lost the answer
+    # The first try may have made the job and lost the reply
     def job_again():
         if not gateways():
             job()
@@ -423,8 +423,8 @@ def failures():
     for what, kwargs in (("socket", {"first": use, "again": use}),
                          ("gateway", {"first": job, "again": job_again,
                                       "prepare": with_vcan})):
-        # The state takes 8 pages. Pages fail by themselves as well, because
-        # the Nth of all allocations may never be the state's.
+        # The state takes 8 pages. Also fail page allocations alone, because
+        # the Nth of all allocations may never be the state.
         with lib.of_cache():
             fail_each(**kwargs, order=3)
         lib.ok(f"First {what}: {fail_each(**kwargs, order=3)}")

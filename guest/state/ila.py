@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0
 """ila.py MODULES [STEP]...
 
-Runs in the guest of scripts/boot, on the series' kernel: tests the first use,
-the failures and the end of ila's per-netns state.
+Runs in the guest of scripts/boot, on the kernel of the series. Tests first
+use, failures and teardown of ila's per-netns state.
 """
 
 import contextlib
@@ -21,7 +21,7 @@ ADD, DEL, GET, FLUSH = 1, 2, 3, 4
 LOCATOR, LOCATOR_MATCH, IFINDEX, CSUM_MODE = 1, 3, 4, 7
 UDP6 = socket.AF_INET6, socket.SOCK_DGRAM
 
-# The first hash of a key holds the module until a work item has run
+# The first hashed key holds a module reference until a work item has run
 unload = partial(lib.rmmod, "ila", within=20)
 
 
@@ -43,13 +43,13 @@ def mappings(count):
 
 
 def load():
-    """Load ila, and ask for the id of its family, a new one each time."""
+    """Load ila, and look up its family id, which changes with each load."""
     lib.load("ila")
     lib.genl_message("ila", 1, GET, [])
 
 
 def path():
-    """Let n5 send to 2001:db8:1::1, which n6 takes for 2001:db8:2::1.
+    """Let n5 send to 2001:db8:1::1, which n6 translates to 2001:db8:2::1.
 
     Gives a socket that is bound to the latter.
     """
@@ -87,7 +87,7 @@ def flooded():
 
 
 def delivered():
-    """Give the number of packets that n6 has taken."""
+    """Return the number of packets that n6 has received."""
     with netns("n6"):
         text = lib.read("/proc/thread-self/net/snmp6")
     return int(re.search(r"Ip6InDelivers\s+(\d+)", text)[1])
@@ -152,7 +152,7 @@ def first():
 
 @step
 def traffic():
-    """Packets are translated until the netns is deleted under them"""
+    """Packets are translated until the netns is deleted under traffic"""
     with path() as inbox:
         arrive(0, inbox)
         hold(0, "after packets that nothing translates")
@@ -228,7 +228,7 @@ def cycles():
     lib.cycles("ila", lambda _: lib.in_net("n1", add), unload, load)
 
 
-# The average is that of the struct: the table can have many pages
+# The limit is for the struct: the hash table can have many pages
 lib.watch(r"\[ila\] func:ila_xlat_init_net ", below=4096)
 lib.last_steps(unload)
 lib.run()

@@ -2,10 +2,10 @@
 # SPDX-License-Identifier: GPL-2.0
 """ip_set.py MODULES [STEP]...
 
-Runs in the guest of scripts/boot, on the series' kernel: tests the first use,
-the failures and the end of ip_set's per-netns state. MODULES is the
-INSTALL_MOD_PATH. Each step prints one line. The first thing that is off ends
-the program with status 1.
+Runs in the guest of scripts/boot, on the kernel of the series. Tests first
+use, failures and teardown of ip_set's per-netns state. MODULES is the
+INSTALL_MOD_PATH. Each step prints one line. The first failure ends the
+program with status 1.
 """
 
 import contextlib
@@ -32,7 +32,7 @@ ALLOCATES = r"\[ip_set\] func:ip_set_net_create "
 
 
 def payload(*names, more=b""):
-    """Give what follows the netlink header of a request."""
+    """Return the payload of a request, after the netlink header."""
     return b"".join([struct.pack("BBH", socket.AF_INET, 0, 0), attr(1, b"\7"),
                      *map(string, (2, 3), names), more])
 
@@ -49,19 +49,19 @@ def create(name, kind="hash:ip", revision=4, data=b""):
 
 
 def create_and_destroy():
-    """Make the smallest first use, and leave no set."""
+    """Make the simplest first use, and leave no set."""
     create("s")
     ipset(DESTROY)
 
 
 def sets():
-    """Give the names of the sets in this netns."""
+    """Return the names of the sets in this netns."""
     return {body[16:body.index(0, 16)].decode() for body in
             lib.dump(NETFILTER, IPSET | LIST, payload())}
 
 
 def find(operation, key):
-    """Ask for a set as iptables does: 6 takes its name, 7 its index."""
+    """Look up a set as iptables does: command 6 by name, 7 by index."""
     buffer = ctypes.create_string_buffer(
         struct.pack("=II32s", operation, 7, key), 40)
     with socket.socket(socket.AF_INET, socket.SOCK_RAW, 255) as sock:
@@ -72,9 +72,9 @@ def find(operation, key):
 
 @step
 def idle():
-    """Requests, rules, a deleted netns and a reload make no state."""
+    """Requests, rules, deleting a netns and a reload allocate no state."""
     make_nets(*IDLE)
-    # Exits run in reverse order: in ip_set's, the rules still hold sets
+    # Exits run in reverse order: the rules still hold sets in ip_set's exit
     load("iptable_filter")
     load(*MODS, "veth")
     with netns("n1"):
@@ -150,10 +150,10 @@ def first():
 
 @step
 def dump():
-    """A dump that began before the first set releases it when it is closed."""
+    """A dump from before the first set releases that set when it is closed."""
     with netns("n1"):
         with lib.netlink(NETFILTER) as late:
-            # The first answer fills the socket, so that the dump waits
+            # The first reply fills the socket, so that the dump must wait
             late.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 0)
             for cmd, flags in (PROTOCOL, 0), (LIST, lib.NLM_F_DUMP):
                 late.send(lib.message(IPSET | cmd, flags, payload()))
@@ -235,7 +235,7 @@ def failures():
 
 @step
 def race():
-    """Two processes make 200 first sets each beside unloads."""
+    """Two processes make 200 first sets each during unloads."""
     def user():
         for name in IDLE * 10:
             lib.enter(name)
@@ -257,7 +257,7 @@ def race():
 
 @step
 def cycles():
-    """The modules are reloaded 20 times, each time after a set."""
+    """The modules are reloaded 20 times, each time after creating a set."""
     def use(number):
         with netns(f"n{number}"):
             create_and_destroy()

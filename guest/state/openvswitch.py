@@ -2,11 +2,11 @@
 # SPDX-License-Identifier: GPL-2.0
 """openvswitch.py MODULES [STEP]...
 
-Runs in the guest of scripts/boot, on the series' kernel: tests the first use,
-the failures and the end of openvswitch's per-netns state. A first datapath
-makes it, and a first conntrack limit. MODULES is the INSTALL_MOD_PATH. Each
-step prints one line. The first thing that is off ends the program with
-status 1.
+Runs in the guest of scripts/boot, on the kernel of the series. Tests first
+use, failures and teardown of openvswitch's per-netns state. A first datapath
+or a first conntrack limit allocates it. MODULES is the INSTALL_MOD_PATH. Each
+step prints one line. The first failure ends the
+program with status 1.
 """
 
 import contextlib
@@ -36,13 +36,13 @@ HEADERS = {IPV4: attr(7, bytes(12)), ARP: attr(13, bytes(24))}
 
 
 def ovs(family, cmd, number, *attrs, ask=lib.genl):
-    """Make a request; NUMBER is that of the datapath's local device."""
+    """Make a request; NUMBER is the ifindex of the datapath's local device."""
     return ask(f"ovs_{family}", 1 + (family == "datapath"), cmd,
                struct.pack("=i", number), *attrs)
 
 
 def listed(family, number):
-    """Dump what is there, and give the attributes of each."""
+    """Dump the objects of a family, and return the attributes of each."""
     return [parse(body[8:]) for body in
             ovs(family, GET, number, ask=lib.genl_dump)]
 
@@ -64,14 +64,14 @@ def port(name, number, kind=NETDEV):
 
 
 def ports():
-    """Give the packets that each port of br0 has received, by name."""
+    """Return the packets that each port of br0 has received, by name."""
     return dict(sorted(
         (found[3][:-1].decode(), struct.unpack_from("=Q", found[6])[0])
         for found in listed("vport", br0())))
 
 
 def key(number, kind):
-    """Give the key of packets of a protocol from a port."""
+    """Return the key of packets of a protocol from a port."""
     return (u32(3, number) + attr(4, bytes(12)) +
             attr(6, struct.pack("!H", kind)) + HEADERS[kind])
 
@@ -91,7 +91,7 @@ def flood(action=b""):
 
 
 def packets():
-    """Give the number of packets that br0 has had flows for."""
+    """Return the number of packets that matched a flow of br0."""
     return sum(struct.unpack_from("=Q", found[3])[0]
                for found in listed("flow", br0()) if 3 in found)
 
@@ -103,7 +103,7 @@ def limit(zones, cmd=NEW):
 
 
 def limits(*of):
-    """Give (zone, limit, connections) of zones, or of those with a limit."""
+    """Return (zone, limit, connections) of zones, or of those with a limit."""
     body, = limit(dict.fromkeys(of, 0), GET)
     return list(struct.iter_unpack("=iII", parse(body[8:])[1]))
 
@@ -116,7 +116,7 @@ def use_both():
 
 
 def holds(states, limited, when):
-    """Expect states, and memory for limits, in so many namespaces."""
+    """Expect states and limits to be allocated in this many namespaces."""
     hold(states, when)
     objects = lib.sites(" func:(nf_conncount_init|ovs_ct_limit_init) ")[1]
     if objects != 3 * limited:
@@ -124,7 +124,7 @@ def holds(states, limited, when):
 
 
 def nothing(net):
-    """Expect each answer to be that of a netns where nothing was made."""
+    """Expect each reply to match that of an unused netns."""
     with netns(net):
         expect(listed("datapath", 0), [])
         expect(limits(), [(-1, 0, 0)])
@@ -148,7 +148,7 @@ def nothing(net):
 
 @step
 def idle():
-    """Requests, devices, a deleted netns and a reload make no state."""
+    """Requests, devices, deleting a netns and a reload allocate no state."""
     make_nets(*IDLE)
     load("veth", "dummy", "openvswitch")
     nothing("n1")
@@ -174,7 +174,7 @@ def step_refused():
 
 @step
 def first():
-    """A first datapath or limit makes the state, which the netns keeps."""
+    """A first datapath or limit allocates the state; the netns keeps it."""
     with netns("n1"):
         new()
         holds(1, 0, "after a first datapath")
@@ -214,7 +214,7 @@ def wire():
 
 
 def reaches(*numbers, ping="ping -q -c 1 -W 1"):
-    """Say whether a ping from n5 reaches each of some addresses."""
+    """Return whether a ping from n5 reaches each of some addresses."""
     with netns("n5"):
         return all(works(f"{ping} 203.0.113.{number}") for number in numbers)
 
@@ -271,7 +271,7 @@ def move(name, net):
 
 @step
 def moved():
-    """A port whose device is in a netns without state is deleted with it."""
+    """A port whose device is in a netns without state is freed with it."""
     # The device moves while it becomes a port. The move gets RTNL first, but
     # only after the port has looked up the device.
     with netns("n3"):
@@ -328,7 +328,7 @@ def flood_of_pings():
 
 @step
 def delete():
-    """A datapath's netns is deleted under traffic that it tracks."""
+    """A datapath's netns is deleted under traffic with conntrack."""
     with flood_of_pings():
         delete_nets("n3")
     holds(1, 1, "after the netns of the datapath, but n1's")
@@ -338,13 +338,13 @@ def delete():
 
 
 def stats():
-    """Give the packets and the masks tried for them, of the one datapath."""
+    """Return the packets of the datapath, and the masks tried for them."""
     path, = listed("datapath", 0)
     return struct.unpack("=QQ", path[3][:8] + path[4][:8])
 
 
 def sorted_masks(when):
-    """Expect a new datapath to sort its masks: the first is of no packet."""
+    """Expect a new datapath to sort its masks: the first matches no packet."""
     def in_order():
         before = stats()
         reaches(2)
@@ -364,7 +364,7 @@ def sorted_masks(when):
 
 @step
 def masks():
-    """The work sorts masks for a first datapath, and for one after a pause."""
+    """The work sorts masks of a first datapath, and again after a pause."""
     wire()
     sorted_masks("of a first datapath")
     time.sleep(5)
@@ -374,7 +374,7 @@ def masks():
 
 @step
 def unload():
-    """The module is unloaded below a datapath, also under traffic."""
+    """The module is unloaded while a datapath exists, also under traffic."""
     switch(COMMIT)
     with netns("n3"):
         limit({0: 1000000})
@@ -394,7 +394,7 @@ def unload():
 
 @step
 def race():
-    """5 first users at once make one state, in each of 8 namespaces."""
+    """5 concurrent first users allocate one state, in each of 8 namespaces."""
     nets = IDLE[7:15]
     lib.at_once(nets, lambda: new, lambda: partial(limit, {0: 1}),
                 lambda: partial(limit, {1: 2}), lambda: partial(new, "br1"),
@@ -409,7 +409,7 @@ def race():
 
 @step
 def gone():
-    """The module is unloaded 5 times beside first users."""
+    """The module is unloaded 5 times during first uses."""
     def use():
         lib.families.clear()
         limit({0: 1})
@@ -439,8 +439,8 @@ def failures():
     holds(0, 0, "after failures")
     datapath_fails = partial(fail_each, new, check=lambda _: holds(
         lib.states(), 0, "after datapaths"))
-    # The number of allocations differs from run to run, so that the Nth may
-    # never be the state: first, only allocations from its slab cache fail
+    # The number of allocations varies, so the Nth may never be the state.
+    # First, fail only allocations from the slab cache of the state
     with lib.of_cache("kmalloc-cg-512"):
         lib.ok(f"State of a first datapath: {datapath_fails()}")
     return datapath_fails(last=100)
@@ -448,7 +448,7 @@ def failures():
 
 @step
 def cycles():
-    """The module is reloaded 20 times, each time below a datapath."""
+    """The module is reloaded 20 times, each time while a datapath exists."""
     lib.cycles("openvswitch", lambda _: use_both(),
                partial(rmmod, "openvswitch"), partial(load, "openvswitch"),
                keeps=lib.sites(r"\[openvswitch\]"))

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0
 """phonet.py MODULES [STEP]...
 
-Runs in the guest of scripts/boot, on the series' kernel: tests the first use,
-the failures and the end of phonet's per-netns state. Frames come from tun
+Runs in the guest of scripts/boot, on the kernel of the series. Tests first
+use, failures and teardown of phonet's per-netns state. Frames come from tun
 devices, which take any protocol. Their files can be in another netns.
 """
 
@@ -44,14 +44,14 @@ def route(kind=RTM_NEWROUTE, dst=0x6c, dev=1):
 
 
 def addresses():
-    """Give the device and the address of each address of this netns."""
+    """Return the device and the address of each address of this netns."""
     bodies = dump(0, RTM_GETADDR, bytes([AF_PHONET]) + bytes(7))
     return [(struct.unpack_from("=I", body, 4)[0], body[12])
             for body in bodies]
 
 
 def routes():
-    """Give what this netns has routes to."""
+    """Return the destinations of the routes of this netns."""
     return [body[16] for body in
             dump(0, RTM_GETROUTE, bytes([AF_PHONET]) + bytes(11))]
 
@@ -63,12 +63,12 @@ def lists(sockets):
 
 
 def sockaddr(addr, obj, res=0):
-    """Give the address of a socket."""
+    """Return the address of a socket."""
     return struct.pack("=HBBB11x", AF_PHONET, obj, addr, res)
 
 
 def bound(addr=0, obj=0):
-    """Give a bound socket."""
+    """Return a bound socket."""
     sock = socket.socket(AF_PHONET, socket.SOCK_DGRAM, 0)
     sock.settimeout(20)
     checked(libc.bind(sock.fileno(), sockaddr(addr, obj), 16))
@@ -82,20 +82,20 @@ def send(sock, data, *where):
 
 
 def tun(name):
-    """Make a device, and give the file for its frames."""
+    """Make a device, and return the file for its frames."""
     file = os.open("/dev/net/tun", os.O_RDWR)
     ioctl(file, TUNSETIFF, struct.pack("16sH22x", name.encode(), 1))
     return file
 
 
 def frame(addr, data=b"hello"):
-    """Give a frame to an object of an address."""
+    """Return a frame for an object of an address."""
     return bytes(2) + ETH_P_PHONET + struct.pack(
         "!3BHBB", addr, 0x40, 0, len(data) + 2, 0x20, 0x21) + data
 
 
 def read_frame(file):
-    """Give the next phonet frame, without the flags."""
+    """Return the next phonet frame, without the tun flags."""
     data = b""
     while data[2:4] != ETH_P_PHONET:
         data = os.read(file, 99)
@@ -111,7 +111,7 @@ def keep(function, *args):
 
 @contextlib.contextmanager
 def traffic():
-    """Let frames come into n1 while the block runs, to itself and a route.
+    """Send frames to n1 while the block runs, for itself and for a route.
 
     The block has to delete n1.
     """
@@ -196,7 +196,7 @@ def refused():
 
 @step
 def first():
-    """A first address or route allocates state, which stays until the end"""
+    """A first address or route allocates the state, which the netns keeps"""
     with netns("n1"):
         address()
         hold(1, "after a first address")
@@ -222,7 +222,7 @@ def first():
 
 @step
 def auto():
-    """A device configures itself: when new, when moved, when found"""
+    """A device configures itself when registered, moved or found at load"""
     def configured():
         with netns("n2"):
             expect([addr for _, addr in addresses()], [0x10])
@@ -243,7 +243,7 @@ def auto():
 
 @step
 def step_traffic():
-    """100 datagrams to itself, 100 from a device, 100 routed to the next"""
+    """A netns sends 100 datagrams to itself, receives 100, and routes 100"""
     ip("n1", "link set lo up")
     with netns("n1"), bound() as sender:
         address()
@@ -296,7 +296,7 @@ def unload():
 
 @step
 def race():
-    """An address and a route at once share a state, in 60 namespaces"""
+    """A concurrent address and route share one state, in 60 namespaces"""
     with lib.new_nets("r", 60) as names:
         lib.at_once(names, lambda: address, lambda: route)
         hold(60, "after first users raced in 60 namespaces")
@@ -308,7 +308,7 @@ def race():
 
 @step
 def storm():
-    """The module is unloaded and loaded 10 times, under first uses"""
+    """The module is unloaded and loaded 10 times during first uses"""
     def use():
         address()
         address(RTM_DELADDR)
@@ -327,7 +327,7 @@ def storm():
 
 @step
 def failures():
-    """Each allocation of a first use fails, of an address and of a route"""
+    """Each allocation of a first address and of a first route fails in turn"""
     return f"{lib.fail_each(address)}; {lib.fail_each(route)}"
 
 

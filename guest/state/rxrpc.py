@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0
 """rxrpc.py MODULES [STEP]...
 
-Runs in the guest of scripts/boot, on the series' kernel: tests the first use,
-the failures and the end of rxrpc's per-netns state.
+Runs in the guest of scripts/boot, on the kernel of the series. Tests first
+use, failures and teardown of rxrpc's per-netns state.
 """
 
 import contextlib
@@ -20,7 +20,7 @@ from lib import (IDLE, checked, expect, hold, ip, libc, load, netns, read,
 
 AF_RXRPC, SOL_RXRPC = 33, 272
 RXRPC_USER_CALL_ID, RXRPC_CHARGE_ACCEPT = 1, 14
-# The kernel itself answers such a packet
+# The kernel itself replies to such a packet
 VERSION = bytes(20) + b"\r\1" + bytes(7)
 UDP = socket.AF_INET, socket.SOCK_DGRAM
 PROC = "/proc/thread-self/net/rxrpc/"
@@ -30,36 +30,36 @@ STATE = r"\[rxrpc\] func:rxrpc_use_net "
 STATE_BYTES = 16384
 
 reload = partial(load, "rxrpc")
-# RCU frees a socket, which holds the module, later
+# RCU frees a socket, which holds a module reference, after a grace period
 unload = partial(lib.rmmod, "rxrpc", within=20)
 
 
 def rxrpc(protocol=socket.AF_INET, kind=socket.SOCK_DGRAM):
-    """Give a new socket."""
+    """Return a new socket."""
     return socket.socket(AF_RXRPC, kind, protocol)
 
 
 def use():
-    """Make the smallest use."""
+    """Make the simplest first use."""
     rxrpc().close()
 
 
 def address(host):
-    """Give the address of service 1 at port 7001 of HOST."""
+    """Return the address of service 1 at port 7001 of HOST."""
     return (struct.pack("=5H", AF_RXRPC, 1, socket.SOCK_DGRAM, 16,
                         socket.AF_INET) +
             struct.pack(">H", 7001) + socket.inet_aton(host) + bytes(20))
 
 
 def serve(host):
-    """Give a socket that is bound there."""
+    """Return a socket that is bound to this address."""
     sock = rxrpc()
     checked(libc.bind(sock.fileno(), address(host), 36))
     return sock
 
 
 def receive(sock):
-    """Give the next message with data."""
+    """Return the next message that has data."""
     data = b""
     while not data:
         expect(select.select([sock], [], [], 20)[0], [sock])
@@ -80,7 +80,7 @@ def call(client, server, host):
 
 
 def version(host):
-    """Ask for the kernel's version."""
+    """Request the version string of the kernel's rxrpc."""
     with socket.socket(*UDP) as sock:
         sock.settimeout(20)
         sock.sendto(VERSION, (host, 7001))
@@ -92,17 +92,17 @@ def flood(host):
     with socket.socket(*UDP) as sock, contextlib.suppress(OSError):
         while True:
             sock.sendto(VERSION, (host, 7001))
-            # A socket is not closed before it has served all there is
+            # A socket is closed only after it has processed all packets
             time.sleep(0.002)
 
 
 def listed(name):
-    """Give the lines of a file in /proc."""
+    """Return the lines of a file in /proc."""
     return read(PROC + name).splitlines()
 
 
 def lines(**counts):
-    """Expect so many lines below the headings of files in /proc."""
+    """Expect this number of lines below the headings of files in /proc."""
     expect({name: len(listed(name)) - 1 for name in counts}, counts)
 
 
@@ -182,7 +182,7 @@ def step_call():
 
 @step
 def traffic():
-    """A call between two namespaces, then one is deleted under traffic"""
+    """Two namespaces make a call, then one is deleted under traffic"""
     ip("n3", "link add veth type veth peer name veth netns n4",
        "addr add 192.0.2.1/24 dev veth", "link set veth up")
     ip("n4", "addr add 192.0.2.2/24 dev veth", "link set veth up")
@@ -206,7 +206,7 @@ def traffic():
 
 @step
 def race():
-    """Two first users, or one and a reader of /proc, meet in 60 namespaces"""
+    """First users race each other and readers of /proc in 60 namespaces"""
     def reads():
         lines(**NOTHING)
         lines(**NOTHING)
@@ -241,7 +241,7 @@ def step_unload():
 
 @step
 def cycles():
-    """The module is unloaded and loaded 20 times, after sockets"""
+    """The module is unloaded and loaded 20 times, each time after a socket"""
     def sockets(number):
         with netns(f"n{number}"), rxrpc(), serve("0.0.0.0"):
             lines(locals=1)

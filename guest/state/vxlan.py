@@ -2,10 +2,11 @@
 # SPDX-License-Identifier: GPL-2.0
 """vxlan.py MODULES [STEP]...
 
-Runs in the guest of scripts/boot, on the series' kernel: tests the first use,
-the failures and the end of vxlan's per-netns state. MODULES is the
-INSTALL_MOD_PATH, the modules of guest/ko lie beside it. Each step prints one
-line. The first thing that is off ends the program with status 1.
+Runs in the guest of scripts/boot, on the kernel of the series. Tests first
+use, failures and teardown of vxlan's per-netns state. MODULES is the
+INSTALL_MOD_PATH; the modules of guest/ko are beside it. Each step prints one
+line. The first failure ends the
+program with status 1.
 """
 
 import os
@@ -81,7 +82,7 @@ def step_refused():
 
 @step
 def first():
-    """A first device allocates the state, and hears of deleted nexthops"""
+    """A first device allocates the state, and is told of deleted nexthops"""
     nexthops("n1")
     ip("n1", f"link add vx0 up {VX} id 1 {TO}")
     hold(1, "after a first device")
@@ -99,7 +100,7 @@ def first():
 
 @step
 def link_net():
-    """The state belongs to the netns that a device has its sockets in"""
+    """The state belongs to the netns of a device's sockets"""
     # vx0 is made in n3 for n4, vx1 moves there
     ip("n3", f"link add vx0 up link-netns n4 {VX} id 1 {TO}")
     ip("n4", f"link add vx1 up {VX} id 2 {TO}", "link set vx1 netns n3")
@@ -119,7 +120,7 @@ def link_net():
 
 @step
 def one_vni():
-    """Devices share a VNI if they differ, and exit with the lower device"""
+    """Different devices share a VNI, and exit with the lower device"""
     ip("n1",
        "link add d0 up type dummy",
        "link add d1 up type dummy",
@@ -157,7 +158,7 @@ def lower():
     lib.allow_failures()
     left, said = low(100000)
     ip("n1", "link del low")
-    # The last allocation that can refuse is that of the fdb entry
+    # The last allocation whose failure refuses the device is the fdb entry
     for nth in range(100000 - left, 0, -1):
         _, said = low(nth)
         if not works("ip -n n1 link del low"):
@@ -244,7 +245,7 @@ def unload():
 
 @step
 def rival():
-    """vxlan refuses its device where another first user has won"""
+    """vxlan refuses its device after another first user has won"""
     # Only a module can have net_assign_generic() refuse vxlan's state
     parameters = "/sys/module/rival/parameters"
     nexthops("n7")
@@ -271,7 +272,7 @@ def failures():
     def use():
         device("vx0", 7)
 
-    # The Nth of all allocations may never be the state's
+    # The Nth of all allocations may never be the state
     with lib.new_nets("f", 1) as nets, netns("f1"), \
             lib.of_cache("kmalloc-cg-4k"):
         nexthops(*nets)
@@ -285,7 +286,7 @@ def failures():
 
 @step
 def no_load():
-    """Loads that fail leave nothing, the next one works"""
+    """Failed loads leave nothing behind, the next load works"""
     rmmod("vxlan")
     insmod("kind")
     refused("resource busy", f"modprobe -d {lib.MODULES} vxlan")
@@ -310,8 +311,8 @@ lib.last_steps("vxlan")
 
 @step
 def misuse():
-    """The kernel warns once of each misuse, and serves an atomic caller"""
-    # This is the last step: it leaves warnings that come only once
+    """The kernel warns once of each misuse, and handles an atomic caller"""
+    # This must be the last step, because it uses up one-time warnings
     insmod("misuse")
     told(1, "per-net id 0 is not open for modules")
     told(1, "assigned NULL")

@@ -2,13 +2,13 @@
 # SPDX-License-Identifier: GPL-2.0
 """xfrm6_tunnel.py MODULES [STEP]...
 
-Runs in the guest of scripts/boot, on the series' kernel: tests the first use,
-the failures and the end of xfrm6_tunnel's per-netns state. MODULES is the
-INSTALL_MOD_PATH. Each step prints one line. The first thing that is off ends
-the program with status 1.
+Runs in the guest of scripts/boot, on the kernel of the series. Tests first
+use, failures and teardown of xfrm6_tunnel's per-netns state. MODULES is the
+INSTALL_MOD_PATH. Each step prints one line. The first failure ends the
+program with status 1.
 
 The first use is a state of IPComp over IPv6 in tunnel mode. IPComp does not
-compress a small packet: xfrm6_tunnel takes that as plain IPv6 in IPv6.
+compress small packets: xfrm6_tunnel receives them as plain IPv6 in IPv6.
 """
 
 import contextlib
@@ -61,7 +61,7 @@ def unload():
 
 
 def spis():
-    """Give the number of spis in use."""
+    """Return the number of spis in use."""
     return lib.sites(r"\[xfrm6_tunnel\] func:__xfrm6_tunnel_alloc_spi ")[1]
 
 
@@ -88,7 +88,7 @@ def path():
 
 
 def arrive(inbox, count, *sizes):
-    """Expect COUNT to arrive of 5 packets from n5, of each size."""
+    """Expect COUNT of 5 packets of each size from n5 to arrive."""
     for size in sizes:
         with netns("n5"), socket.socket(AF_INET6, SOCK_DGRAM) as out:
             for _ in range(5):
@@ -102,14 +102,14 @@ def arrive(inbox, count, *sizes):
 
 
 def delivered():
-    """Give the number of IPv6 packets that n6 has received."""
+    """Return the number of IPv6 packets that n6 has received."""
     text = in_net("n6", lambda: lib.read("/proc/thread-self/net/snmp6"))
     return int(re.search("Ip6InDelivers *\t([0-9]+)", text)[1])
 
 
 @step
 def idle():
-    """Packets without a tunnel, a netns and the module come and go"""
+    """Packets, deleting a netns and unloading leave no state"""
     make_nets(*IDLE)
     load("veth", "deflate", "xfrm_user", "ipcomp6")
     hold(0, "in namespaces that were there first")
@@ -134,7 +134,7 @@ def refused():
 
 @step
 def first():
-    """First and further tunnels, none again, and one at the end of a netns"""
+    """Tunnels are added and deleted, and one is freed with its netns"""
     in_net("n1", comp)
     hold(1, "after a first tunnel")
     lib.charged("kmalloc-cg-8k", "xfrm6_tunnel")
@@ -156,7 +156,7 @@ def first():
 
 @step
 def traffic():
-    """Small and large packets arrive, and the netns is deleted under them"""
+    """Small and large packets arrive; the netns is deleted under traffic"""
     with path() as inbox:
         arrive(inbox, 0, 10, 500)
         hold(1, "for one end of a path")
@@ -208,7 +208,7 @@ def step_unload():
 
 @step
 def race_unload():
-    """80 first uses succeed; the number of unloads beside them"""
+    """80 first uses succeed during unloads; the number of unloads"""
     def turn():
         if not lib.gone("ipcomp6"):
             return False
@@ -222,8 +222,8 @@ def race_unload():
 
 @step
 def failures():
-    """Each allocation of a first use fails, and that of the state"""
-    # The Nth of all may never be that of the state.
+    """Each allocation of a first use fails in turn, also the state's"""
+    # The Nth of all allocations may never be the state.
     with lib.of_cache("kmalloc-cg-8k"):
         lib.fail_each(comp)
     return lib.fail_each(comp, keeps=True)

@@ -2,10 +2,10 @@
 # SPDX-License-Identifier: GPL-2.0
 """xfrm_interface.py MODULES [STEP]...
 
-Runs in the guest of scripts/boot, on the series' kernel: tests the first use,
-the failures and the end of xfrm_interface's per-netns state. MODULES is the
-INSTALL_MOD_PATH. Each step prints one line. The first thing that is off ends
-the program with status 1.
+Runs in the guest of scripts/boot, on the kernel of the series. Tests first
+use, failures and teardown of xfrm_interface's per-netns state. MODULES is the
+INSTALL_MOD_PATH. Each step prints one line. The first failure ends the
+program with status 1.
 """
 
 import socket
@@ -25,7 +25,7 @@ FLOOD = "ping -q -f 203.0.113.2"
 
 
 def link(*data, name="x0", up=False):
-    """Add an interface, also one that ip(8) would not ask for."""
+    """Add an interface, including kinds that ip(8) cannot add."""
     lib.new_link("xfrm", name, *data, up=up)
 
 
@@ -53,7 +53,7 @@ def path():
 
 
 def interface(*ends):
-    """Add the interface of an end or both, and the route through it."""
+    """Add the interface of one end or of both, and the route through it."""
     for here in ends:
         ip(f"n{4 + here}", "link add x0 up type xfrm if_id 42",
            f"route add 203.0.113.{3 - here} dev x0 src 203.0.113.{here}")
@@ -73,7 +73,7 @@ def trouble():
 
 @step
 def idle():
-    """Devices, a netns and the module come and go without state"""
+    """Devices, deleting a netns and unloading leave no state"""
     make_nets(*IDLE)
     load("dummy", "veth", "xfrm_user", "esp4", "authenc", "crypto_null",
          MODULE)
@@ -101,7 +101,7 @@ def step_refused():
 
 @step
 def first():
-    """First and further interfaces, by id and by metadata, and none again"""
+    """Interfaces are added by id and by metadata, and deleted"""
     with netns("n1"):
         ip(None, "link add x0 up type xfrm if_id 1")
         hold(1, "after a first interface")
@@ -128,8 +128,8 @@ def first():
 
 @step
 def link_net():
-    """The state is where the interface lives, not where it is seen"""
-    # Interfaces of n3 that live on n4: one made so, one moved
+    """The state belongs to the netns of the link, not that of the device"""
+    # Two interfaces with their link in n4 and their device in n3
     ip("n3", "link add x0 up link-netns n4 type xfrm if_id 1")
     ip("n4", "link add x1 up type xfrm if_id 2", "link set x1 netns n3")
     ip("n3", "link set x1 up type xfrm if_id 3")
@@ -149,7 +149,7 @@ def link_net():
 
 @step
 def traffic():
-    """A tunnel carries pings, and the netns is deleted under them"""
+    """A tunnel carries pings, and the netns is deleted under traffic"""
     path()
     interface(1)
     with netns("n5"):
@@ -165,7 +165,7 @@ def traffic():
             expect(received("x0"), 5)
             ip(None, "link del x0")
             link(METADATA, up=True)
-        # No answer comes: n6 has no route back.
+        # No reply arrives, because n6 has no route back.
         lib.works("ping -q -c 5 -i 0.1 -W 1 203.0.113.2")
         with netns("n6"):
             expect(received("x0"), 5)
@@ -203,7 +203,7 @@ def step_unload():
 
 @step
 def race_unload():
-    """60 first uses succeed; the number of unloads beside them"""
+    """60 first uses succeed during unloads; the number of unloads"""
     return lib.race_unload(
         MODULE, 60, first_use, ["EOPNOTSUPP"], unload=unload, reload=reload,
         turn=lambda: (unload(), reload()))
@@ -211,7 +211,7 @@ def race_unload():
 
 @step
 def failures():
-    """Each allocation of a first use fails"""
+    """Each allocation of a first use fails in turn"""
     return lib.fail_each(first_use, keeps=True)
 
 

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash
-# An apt state of our own: the machine's own sources are only read.
+# A private apt state. The machine's own apt state is only read.
 
-# private_apt DIR TOOL ARGUMENT...: apt's TOOL on the sources DIR/sources.list,
-# with all that it keeps in DIR
+# private_apt DIR TOOL ARGUMENT...: runs apt's TOOL with DIR/sources.list, and
+# with all of its state in DIR
 private_apt() {
 	mkdir -p "$1"/{lists,archives}/partial
 	"$2" -q -o Dir::Etc::SourceList="$1/sources.list" \
@@ -20,8 +20,8 @@ debian_source() {
 		"$1 $2 main"
 }
 
-# mirrors: the machine's own, that of its release first; the archive that serves
-# this release serves the suites of the others as well.
+# mirrors: the machine's own mirrors, that of its release first. The mirror of
+# one release has the suites of the other releases as well.
 mirrors() {
 	local release
 	# shellcheck source=/dev/null

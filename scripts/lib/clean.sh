@@ -6,10 +6,10 @@
 # SHELLOPTS and CDPATH until it gets here.
 #
 # The scripts take the variables below from the environment, and no others. They
-# take two things from the user's git configuration: the committer's identity, as
-# git finds it in this checkout, and core.excludesFile, which hides files from git
-# status. They ignore GIT_AUTHOR_*, which git sets for hooks and rebase --exec.
-# configs/git overrides all other settings.
+# take two things from the user's git configuration: the committer's identity,
+# as git finds it in this checkout, and core.excludesFile, which hides files
+# from git status. They ignore GIT_AUTHOR_*, which git sets for hooks and rebase
+# --exec. configs/git overrides all other settings.
 
 nobody=netns-generic@invalid
 # The variables of make
@@ -31,7 +31,7 @@ is_taken() {
 	CCACHE_DIR | CCACHE_CONFIGPATH | CCACHE_MAXSIZE) ;;
 	CCACHE_REMOTE_STORAGE | CCACHE_DISABLE) ;;
 	CCACHE_BASEDIR | CCACHE_NOHASHDIR) ;;
-	# What tests/ tells its own programs
+	# Set by tests/ for its own programs
 	TEST_*) ;;
 	*) [[ " ${taken[*]} " = *" $1 "* ]] ;;
 	esac
@@ -66,26 +66,26 @@ if [ "${CLEAN-}" != $$ ]; then
 	me=${me:-netns-generic <$nobody>}
 	mail=${me#*<}
 	unset "${!GIT_@}"
-	export CLEAN=$$ LC_ALL=C TZ=UTC PYTHONDONTWRITEBYTECODE=1
+	export CLEAN=$$ LC_ALL=C LANG=C.UTF-8 TZ=UTC PYTHONDONTWRITEBYTECODE=1
 	export GIT_COMMITTER_NAME="${me%% <*}" GIT_COMMITTER_EMAIL="${mail%%>*}"
 	export GIT_AUTHOR_NAME="$GIT_COMMITTER_NAME"
 	export GIT_AUTHOR_EMAIL="$GIT_COMMITTER_EMAIL"
 	export GIT_CONFIG_NOSYSTEM=1 GIT_ATTR_NOSYSTEM=1 GIT_NO_REPLACE_OBJECTS=1
 	export GIT_CONFIG_GLOBAL="$root/configs/git"
-	# Again, so that it overrides the configuration of a repository
+	# Include it again, to override the configuration of a repository
 	export GIT_CONFIG_COUNT=1 GIT_CONFIG_KEY_0=include.path
 	export GIT_CONFIG_VALUE_0="$root/configs/git"
 	[ -z "$excludes" ] || export GIT_CONFIG_COUNT=2 \
 		GIT_CONFIG_KEY_1=core.excludesFile GIT_CONFIG_VALUE_1="$excludes"
-	# A build/linux without .git is no part of this checkout's repository.
+	# Do not take a build/linux without .git for a part of this checkout.
 	export GIT_CEILING_DIRECTORIES="$root/build"
 
-	# env sees variables that no script could name, such as functions.
+	# env also lists variables whose names bash rejects, such as functions.
 	options=()
 	while IFS= read -rd '' name; do
 		name=${name%%=*}
 		case $name in
-		GIT_* | CLEAN | LC_ALL | TZ | PYTHONDONTWRITEBYTECODE) ;;
+		GIT_* | CLEAN | LC_ALL | LANG | TZ | PYTHONDONTWRITEBYTECODE) ;;
 		*) is_taken "$name" || options+=(-u "$name") ;;
 		esac
 	done < <(command env -0)

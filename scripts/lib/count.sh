@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash
-# What counts results: each one passed, failed, or was skipped. A check that
-# could not run has failed.
+# Counts results: each check passed, failed, or was skipped. A check that could
+# not run counts as failed.
 
 passed=0
 failed=0
@@ -33,8 +33,8 @@ result() {
 	fi
 }
 
-# count_line LINE: adds up "[NAME: ]N passed, N failed, N skipped". False if LINE
-# is another.
+# count_line LINE: adds the counts of "[NAME: ]N passed, N failed, N skipped".
+# Returns false if LINE has another form.
 count_line() {
 	local words
 	[[ ${1#*: } =~ ^([0-9]+)\ passed,\ ([0-9]+)\ failed,\ ([0-9]+)\ skipped ]] ||
@@ -43,7 +43,7 @@ count_line() {
 	count "${words[@]}"
 }
 
-# The closing line. False if anything failed, or nothing passed.
+# Prints the counts. Returns false if anything failed or nothing passed.
 summary() {
 	echo "$passed passed, $failed failed, $skipped skipped"
 	[ "$failed" = 0 ] && [ "$passed" != 0 ]

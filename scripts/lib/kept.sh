@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash
-# Keeps the results of cells that passed: build/cells/CELL.kept has what the
-# result depends on, and the result's line. Needs tree.sh and kernel.sh.
+# Keeps the results of cells that passed. build/cells/CELL.kept has a
+# fingerprint of the inputs, and the line of the result. Needs tree.sh and
+# kernel.sh.
 
-# cell_print CELL [FILE]...: a fingerprint of the tree as it stands, of the cell,
-# and of the files that run it
+# cell_print CELL [FILE]...: a fingerprint of the tree with its uncommitted
+# changes, of the cell, and of the files that run the cell
 cell_print() {
 	local over files
 	read -ra over <<<"$(cell_key "$1" over)"
@@ -20,8 +21,8 @@ cell_print() {
 	} | sha256sum | cut -d' ' -f1
 }
 
-# kept CELL PRINT: the line of the result that is kept for PRINT. False if none is,
-# or if AGAIN=1.
+# kept CELL PRINT: prints the kept result for PRINT. Returns false if there is
+# none, or with AGAIN=1.
 kept() {
 	[ -z "${AGAIN-}" ] &&
 		[ "$(sed -n 1p "build/cells/$1.kept" 2>/dev/null)" = "$2" ] &&

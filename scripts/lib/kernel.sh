@@ -1,15 +1,15 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash disable=SC2034
-# Builds kernels for QEMU guests with user space. Source tree.sh first, and call
-# what builds by stage, for errexit: these functions return no errors.
+# Builds kernels for QEMU guests with user space. Source tree.sh first. Run the
+# functions that build through stage: they rely on errexit to report errors.
 
 today=build/today/linux
 # The fragments of a kernel for the programs of guest/
 modular=(guest machine modular)
-# For tests that wait for hundreds of grace periods: RCU looks for their end at
-# once.
+# For tests that wait for hundreds of grace periods: RCU looks for quiescent
+# states without delay.
 rcu=(rcutree.jiffies_till_first_fqs=0 rcutree.jiffies_till_next_fqs=1)
-# Further words for make
+# Further arguments for make
 words=()
 
 # cell_key CELL KEY [DEFAULT]: the value of the line `#: KEY=VALUE` in
@@ -44,8 +44,8 @@ kmake() {
 		-j"$(nproc)" "${words[@]}" "${@:3}"
 }
 
-# configure TREE OUT CONFIG...: with the fragments configs/CONFIG. Fails if the
-# tree drops a line of these.
+# configure TREE OUT CONFIG...: configures OUT with the fragments
+# configs/CONFIG. Fails if Kconfig drops one of their lines.
 configure() {
 	local dropped configs=("${@:3}")
 	mkdir -p "$2"
@@ -53,19 +53,19 @@ configure() {
 	KCONFIG_ALLCONFIG=$PWD/$2/wanted kmake "$1" "$2" allnoconfig
 	dropped=$(grep '^CONFIG_' "$2/wanted" | grep -vxFf "$2/.config") ||
 		return 0
-	echo "${configs[*]/#/configs/}: this tree does not give:" "$dropped" >&2
+	echo "${configs[*]/#/configs/}: Kconfig of this tree drops:" "$dropped" >&2
 	return 1
 }
 
-# modules DIR TREE OUT: builds the modules of ours in DIR, to OUT/NAME
+# modules DIR TREE OUT: builds our modules in DIR, to OUT/NAME
 modules() {
 	local name=${1##*/}
 	[ "$name" != ko ] || name=guest
 	kmake "$2" "$3" M="$PWD/$1" MO="$PWD/$3/$name" modules
 }
 
-# compile TREE OUT CONFIG...: the kernel, and its modules to OUT/installed.
-# Without CONFIG, OUT stays configured as it is.
+# compile TREE OUT CONFIG...: builds the kernel, and installs its modules to
+# OUT/installed. Without CONFIG, OUT keeps its configuration.
 compile() {
 	[ $# = 2 ] || configure "$@"
 	kmake "$1" "$2" all
@@ -73,17 +73,17 @@ compile() {
 		INSTALL_MOD_PATH="$PWD/$2/installed"
 }
 
-# compile_module TREE OUT KO: one module, and nothing else. Built as if from out
-# of the tree, it takes half as many processes. The list of symbols that modpost
-# reads may lack those of other modules.
+# compile_module TREE OUT KO: builds one module only. Building it as an external
+# module takes half as many processes. modpost only warns about unknown symbols,
+# because its list may lack the symbols of other modules.
 compile_module() {
 	local part=$2/part/${3%/*}
 	kmake "$1" "$2" M="${3%/*}" MO="$PWD/$part" KBUILD_MODPOST_WARN=1 "${3##*/}"
 	strip -g -o "$2/installed/lib/modules/"*"/kernel/$3" "$part/${3##*/}"
 }
 
-# compile_guest TREE OUT [CELL]: the modular kernel with its checkers, those of
-# CELL, the samples of the series and the modules of guest/ko
+# compile_guest TREE OUT [CELL]: builds the modular kernel with the checkers,
+# the lines of CELL, the samples of the series and the modules of guest/ko
 compile_guest() {
 	local configs=("${modular[@]}" checkers)
 	[ ! -d "$1/samples/netns_generic" ] || configs+=(samples)
@@ -93,7 +93,8 @@ compile_guest() {
 	fi
 }
 
-# worktree DIR: a worktree of the base in DIR, made anew if it is of another base
+# worktree DIR: makes a worktree of the base in DIR, or renews one of another
+# base
 worktree() {
 	local commit
 	commit=$(in_tree rev-parse base)
@@ -107,7 +108,7 @@ base_tree() {
 	worktree "$base"
 }
 
-# The base with benchmark/today on it
+# Makes a worktree of the base with the patches of benchmark/today
 today_tree() {
 	local patch
 	worktree "$today"

@@ -2,13 +2,13 @@
 # shellcheck shell=bash
 # stage NAME DIR EXPECTED COMMAND-OR-FUNCTION [ARGUMENT]...
 #
-# Runs one long step, its output in build/log/NAME.log. A terminal sees the
-# elapsed time and how many of about EXPECTED objects are below DIR by now.
-# Otherwise stage prints one line when the step has ended. The status is the
-# step's; build/log/times keeps how long each step took.
+# Runs one long step with its output in build/log/NAME.log. On a terminal, stage
+# shows the elapsed time, and how many of about EXPECTED objects exist below
+# DIR. Otherwise, stage prints one line at the end of the step. It returns the
+# status of the step, and appends the run time to build/log/times.
 #
-# Call it plainly, or between `set +e` and `set -e`: in a condition, bash
-# ignores errors inside a function.
+# Do not call stage in a condition: bash then ignores errors inside the function
+# that it runs. To get the status, call it between `set +e` and `set -e`.
 
 # stage_line NAME DIR EXPECTED SECONDS
 stage_line() {
@@ -22,7 +22,8 @@ stage() {
 	local task=("${@:1:3}") log=build/log/$1.log start=$SECONDS pid status
 	shift 3
 	mkdir -p build/log
-	# The step has a process group of its own, which ends with this script.
+	# The step has its own process group, which a signal to this script
+	# ends.
 	set -m
 	(set -e && "$@") >"$log" 2>&1 </dev/null &
 	pid=$!
@@ -44,7 +45,7 @@ stage() {
 		echo ", done"
 		echo "${task[0]} $((SECONDS - start))" >>build/log/times
 	else
-		echo ", FAILED; its last lines, all in $log:"
+		echo ", FAILED; the last lines of $log:"
 		tail -n 15 "$log"
 	fi
 	return "$status"

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash disable=SC2034
-# For all that works on build/linux: where things are, and what a patch file
-# says. Source it first, it cleans the environment.
+# For all scripts that use build/linux: paths, and a parser for patch files.
+# Source this file first, because it cleans the environment.
 #
 # A patch file is a mail: the subject, the message, and below the line `---`
 # the whole files that land with it and the edits to the kernel's own files.
@@ -10,10 +10,10 @@
 . "${BASH_SOURCE[0]%/*}/clean.sh"
 
 tree=build/linux
-# A kernel is built beside its tree, by the same name there: what two trees share
-# then is compiled once, as ccache takes the path to a tree for a difference.
+# Each tree has the same path relative to its build directory. ccache hashes
+# this path, so files that two trees share are compiled once.
 base=build/base/linux
-# What the tree was composed from, and the commit that came out.
+# A fingerprint of the input of compose, and the resulting commit
 record=$tree/.git/composed
 
 fail() {
@@ -21,14 +21,14 @@ fail() {
 	exit 1
 }
 
-# is_full DIR: less than 1 MB or no file can be added there
+# is_full DIR: true if DIR has less than 1 MB or no inode left
 is_full() {
 	df --output=avail,itotal,iavail "$1" 2>/dev/null | awk '
 		NR == 2 { full = $1 < 1024 || $2 > 0 && $3 == 0 }
 		END { exit !full }'
 }
 
-# cannot DO WHAT...: fails after a program has said why
+# cannot TEXT...: fails after a program has printed the reason
 cannot() {
 	if is_full build; then
 		fail "cannot $*: the disk is full"
@@ -64,7 +64,7 @@ identity() {
 		echo "$GIT_COMMITTER_NAME <$GIT_COMMITTER_EMAIL>"
 }
 
-# Of the base and all files that the tree is composed from.
+# A fingerprint of the base and of all files that the tree is composed from
 fingerprint() {
 	local p
 	mapfile -t p < <(patches)
@@ -81,7 +81,7 @@ remember() {
 	printf '%s\n%s\n' "$1" "$2" >"$record.new" && mv "$record.new" "$record"
 }
 
-# Nothing that only the tree holds is ever overwritten.
+# Fails if the tree has changes that compose or refresh would overwrite.
 tree_is_clean() {
 	local changes
 	changes=$(in_tree --no-optional-locks status --porcelain -unormal) ||
@@ -94,8 +94,8 @@ tree_is_clean() {
 			"git -C $tree checkout series, then try again"
 }
 
-# A tree composed on a clone has the base itself, and the history before that from
-# the clone. It lasts without that history.
+# A tree composed on a clone has its own copy of the base, and borrows the older
+# history from the clone. If the clone is gone, make the tree shallow.
 outlive_clone() {
 	local link=$tree/.git/objects/info/alternates
 	[ -f "$link" ] && [ ! -d "$(cat "$link")" ] || return 0

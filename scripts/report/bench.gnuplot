@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0
 # gnuplot -c bench.gnuplot BENCH.csv IMAGE.svg|IMAGE.png
 #
-# Draws the times of bench.py's table, median and quartiles, as a multiple of the
-# base's median. BENCH.csv has the lines of times, without the head.
+# Draws the times of bench.py's table, median and quartiles, as multiples of the
+# median on the base. BENCH.csv has only the lines of times, without the head.
 set datafile separator ','
 stats ARG1 using 3 nooutput
 height = 130 + 27 * STATS_records

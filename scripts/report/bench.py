@@ -16,7 +16,7 @@ UNTIMED = ("idle", "used", "lines")
 
 
 def cells(what, values):
-    """The median, and the lower and upper quartile of times."""
+    """Returns the median, and for times the lower and upper quartile."""
     if not values:
         return "", "", ""
     if what == "lines":
@@ -30,7 +30,7 @@ def cells(what, values):
 
 
 def main():
-    """Prints a line for each module and value, as in the CSV."""
+    """Prints and writes a line for each module and value."""
     rows = collections.defaultdict(lambda: collections.defaultdict(list))
     with open(sys.argv[1], encoding="utf-8") as results:
         for module, kernel, what, value in map(str.split, results):

@@ -1,16 +1,16 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
-"""figures.py COVER-LETTER...: are the figures of the tables those of results/?
+"""figures.py COVER-LETTER...: checks the figures of the tables with results/.
 
-Such a table has a head that names its unit, bytes if it names none, and its
-columns, and below it rows up to an empty line:
+The head of a table names its unit (default: bytes) and its columns. Rows
+follow up to an empty line:
 
     us             before    after
     netns create     1665     1335    a remark
 
-Prints each figure that differs from the result, rounded to the digits that the
-table has. Exit status: 1 if one does, or a line looks like a row but is not
-below a head, or there is no figure at all.
+Prints each figure that differs from the result, rounded to the digits of the
+figure. Exit status: 1 if a figure differs, if a line looks like a row but has
+no head above it, or if there is no figure at all.
 """
 import csv
 import functools
@@ -19,7 +19,7 @@ import pathlib
 import re
 import sys
 
-# The task whose result has a figure with this unit, and the unit of the result
+# For each unit: the task whose result has it, and its size in that result
 UNITS = {"bytes": ("memory", 1), "KB": ("memory", 1e3),
          "KiB": ("memory", 1024), "us": ("bench", 1), "ms": ("bench", 1e3)}
 COLUMNS = {"before": "base", "base": "base", "today": "today",
@@ -29,7 +29,7 @@ NAMES = {"whole netns": "total"}
 
 @functools.cache
 def result(task):
-    """The rows of a table of results/, by module, or module and what."""
+    """Returns the rows of results/TASK.csv, by module, or module and what."""
     path = pathlib.Path("results", task + ".csv")
     if not path.exists():
         sys.exit(f"figures: no {path}: make {task} KEEP=1 writes it")
@@ -41,7 +41,7 @@ def result(task):
 
 
 def check(name, column, unit, figure):
-    """What is wrong with a figure, or nothing."""
+    """Returns the fault of a figure, or ""."""
     task, scale = UNITS[unit]
     value = result(task).get(NAMES.get(name, name), {}).get(column)
     if not value:
@@ -55,9 +55,9 @@ def check(name, column, unit, figure):
 
 
 def figures(text):
-    """Yields number of the line, row, column, unit and figure.
+    """Yields line number, row, column, unit and figure.
 
-    For a row without a head it yields no column.
+    For a row without a head, the column is "".
     """
     columns = []
     for number, line in enumerate(text.splitlines(), 1):

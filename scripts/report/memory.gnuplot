@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0
 # gnuplot -c memory.gnuplot CHART.csv IMAGE.svg|IMAGE.png
 #
-# Draws lines "OWNER,BASE,SERIES" of bytes: the first, which is the whole
-# namespace, and on a scale of their own the modules.
+# Draws lines "OWNER,BASE,SERIES" of bytes. The first line is the whole
+# namespace. The others are the modules, on a separate scale.
 set terminal pngcairo size 760,500 noenhanced font 'sans,11'
 if (ARG2[strlen(ARG2)-3:] eq '.svg') \
 	set terminal svg size 760,500 noenhanced background 'white' font 'sans,14'
@@ -31,7 +31,7 @@ panel = "plot [0:*] [last-first+0.6:-0.6] \
 	(kb(k)):($0+0.4*(k-2.5)):(text(kb(k))) \
 	with labels left offset 0.5,0 notitle"
 
-set title 'Memory that one more idle network namespace costs, in KB' offset 0,1
+set title 'Memory cost of one more unused network namespace, in KB' offset 0,1
 set tmargin at screen 0.88
 set bmargin at screen 0.74
 first = 0

@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0
 """memory.py BASE.result SERIES.result MEMORY.csv
 
-Computes what one more idle network namespace costs, by owner, from the counts
-of guest/memory.py on base and series. Prints the table and writes MEMORY.csv,
-the owner that costs most on the base first.
+Computes the cost of one more unused network namespace, by owner, from the
+counts of guest/memory.py on base and series. Prints the table and writes it to
+MEMORY.csv. The owner with the highest cost on the base comes first.
 """
 import collections
 import csv
@@ -13,25 +13,25 @@ import sys
 
 COLUMNS = ("", " pernet", " ->init", " threads", " workqueues", " sockets",
            " timers", " works", " idle")
-# Each call of these functions counts for a column.
+# Each call of one of these functions adds to its column.
 CALLS = {"func:set_kthread_struct": (" threads", 1),
          "func:alloc_worker": (" threads", -1),
          "func:alloc_and_link_pwqs": (" workqueues", 1),
          "func:sk_prot_alloc": (" sockets", 1)}
-# Trees, tables and arrays of all namespaces: they grow by steps.
+# Trees, tables and arrays that all namespaces share, and that grow in steps.
 SHARED_FILES = ("lib/radix-tree.c", "lib/xarray.c", "lib/idr.c")
 SHARED = ("func:net_alloc_generic", "func:netlink_proto_init",
           "func:pidfs_init")
 
 
 def costs(sites):
-    """Yields file, column and value of what a step cost each namespace."""
+    """Yields file, column and value of the cost of a step per namespace."""
     for file, function, count, size, calls in sites:
         if file in SHARED_FILES or function in SHARED:
             continue
         if re.match(r"fs/[a-z_]*\.c|mm", file):
             file = "its name in /run/netns"
-        # All namespaces do the same: the remainder has another cause.
+        # All namespaces make the same calls: a remainder has another cause.
         times = int(calls / count + (0.5 if calls > 0 else -0.5))
         size = size / calls * times if calls else size / count
         yield file, "", size
@@ -43,7 +43,7 @@ def costs(sites):
 
 
 def read(path, table):
-    """The sites of each step. Timers and works go to the table at once."""
+    """Returns the sites of each step. Adds timers and works to the table."""
     steps = collections.defaultdict(list)
     with open(path, encoding="utf-8") as result:
         for what, *fields in map(str.split, result):
@@ -63,7 +63,7 @@ def read(path, table):
 
 
 def steps_costs(steps, table):
-    """With a module, a namespace costs so much more than with those before."""
+    """Adds the extra cost of each module over the modules before it."""
     before = collections.Counter()
     for step, sites in steps.items():
         now = collections.Counter()
@@ -78,10 +78,10 @@ def steps_costs(steps, table):
 
 
 def owners(path):
-    """The columns by owner, for one kernel."""
+    """Returns the columns by owner, for one kernel."""
     table = collections.defaultdict(collections.Counter)
     steps = read(path, table)
-    # A namespace's part in what all share is the average over many.
+    # The share of one namespace in shared data is the average over many.
     rest = 0
     for file, function, count, size, _ in steps.pop("all"):
         rest += size / count
@@ -100,7 +100,7 @@ def owners(path):
 
 
 def main():
-    """Bytes are whole numbers, the other columns have two decimals."""
+    """Prints and writes the table, with two decimals except for bytes."""
     base, series = map(owners, sys.argv[1:3])
     rows = [[owner] + [round(row[column]) if i < 3 else f"{row[column]:.2f}"
                        for row in (base[owner], series[owner])

@@ -2,9 +2,10 @@
 # SPDX-License-Identifier: GPL-2.0
 """selftests.py BASE.log SERIES.log RESULTS.csv
 
-Compares the logs of upstream's selftests on base and series, test by test: the
-results that each script prints, its exit status, its errors, and the kernel's
-warnings. Prints what differs or failed, and writes all results to RESULTS.csv.
+Compares the logs of the upstream selftests on base and series, test by test:
+the results that each script prints, its exit status, its errors, and the
+kernel's warnings. Prints differences and failures, and writes all results to
+RESULTS.csv.
 Exit status: 1 if the series is worse.
 """
 import collections
@@ -12,7 +13,7 @@ import csv
 import re
 import sys
 
-# How a script prints the result of one of its tests
+# The formats in which scripts print the result of one test
 RESULTS = (
     re.compile(r" *(?:TEST: )?(?P<name>.*)"
                r"\[ *(?P<result>OK|PASS|FAIL|SKIP|XFAIL|PYLIB|NOMOD) *\] *$"),
@@ -29,12 +30,12 @@ STATUS = {"0": "OK", "4": "SKIP", "124": "TIMEOUT", "137": "TIMEOUT",
           "crash": "CRASH"}
 TEXTS = ("TEXT", "SPLAT")
 COUNTED = ("OK", "FAIL", "SKIP", "XFAIL", "TIMEOUT", "CRASH", "SPLAT")
-# From good to bad; the others lie between SKIP and CRASH
+# From good to bad; other results rank between SKIP and CRASH
 RANKS = {"": 0, "OK": 1, "XFAIL": 2, "SKIP": 3, "CRASH": 5}
 
 
 def add(test, name, result):
-    """Numbers results of one name; keeps a text once."""
+    """Adds a result. Numbers results of the same name; adds a text once."""
     key = name = " ".join(name.split())
     number = 1
     while key in test and result not in TEXTS:
@@ -44,12 +45,12 @@ def add(test, name, result):
 
 
 def plain(text):
-    """Without numbers, addresses and mktemp's suffixes, which vary."""
+    """Replaces numbers, addresses and mktemp's suffixes, which vary."""
     return re.sub("(?<=-)[A-Za-z0-9]{6}|0x[0-9a-f]+|[0-9]+", "#", text)
 
 
 def add_line(test, line):
-    """Adds what one line that the script printed says, if it says anything."""
+    """Adds the result or the error in one line of output, if there is one."""
     match = next(filter(None, (form.match(line) for form in RESULTS)), None)
     if "[START]" in line:
         return
@@ -60,7 +61,7 @@ def add_line(test, line):
 
 
 def read(path):
-    """The results of each test in a log, by name, and its seconds."""
+    """Returns the results of each test in a log, by name, and its seconds."""
     tests, seconds = {}, {}
     with open(path, encoding="utf-8", errors="replace", newline="\n") as log:
         for line in log:
@@ -83,7 +84,7 @@ def read(path):
 
 
 def judge(base, series):
-    """The verdict on one test, whose result is "" where it did not run."""
+    """Returns the verdict on one test; its result is "" if it did not run."""
     if not series:
         return "worse" if base in ("OK", "XFAIL") else "better"
     rank = RANKS.get(series, 4)
@@ -95,7 +96,7 @@ def judge(base, series):
 
 
 def counts(test):
-    """How many there are of each result."""
+    """Returns the number of tests with each result."""
     number = collections.Counter(test.values())
     return ", ".join(f"{number[kind]} {kind.lower()}" for kind in COUNTED
                      if number[kind]) or "-"
