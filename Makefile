@@ -31,7 +31,7 @@ TASKS := tree refresh series kunit check matrix states coverage mutants docs \
 .PHONY: help $(TASKS)
 
 # In the rules below, `##@` begins a group of the list. `##` gives the task's
-# effect | its variables | its time and disk usage from scratch, on two cores.
+# effect | its variables | its rough time and disk usage from scratch.
 help: ## list the tasks
 	@awk -F ' *(:.*## |[|]) *' '/^##@/ { print substr($$0, 4) ":" } \
 		/^[a-z-]+:.*## / { printf "  %-10s %s\n", $$1, $$2; \
@@ -79,12 +79,12 @@ docs: ## build the documentation page with Sphinx, and check the names in it | |
 	$(DO) scripts/docs
 
 ##@ Tests
-kunit: ## run the KUnit suite in QEMU | ASIS=1 | 6 min, 3 GB
+kunit: ## run the KUnit suite in QEMU | ASIS=1 | 10 min, 3 GB
 	@scripts/deps $(BUILD_PKGS)
 	$(COMPOSE)
 	$(DO) scripts/check
 
-check: ## run the KUnit suite, the sample modules, and the tests of our scripts | AGAIN=1, ASIS=1 | 8 min, 3 GB
+check: ## run the KUnit suite, the sample modules, and the tests of our scripts | AGAIN=1, ASIS=1 | 18 min, 4 GB
 	@scripts/deps $(CHECK_PKGS)
 	$(COMPOSE)
 	$(DO) scripts/check --all
@@ -131,7 +131,7 @@ bench: ## time first uses, loads, namespaces and ids: base, today's API, series 
 	$(DO) scripts/bench
 
 ##@ Demonstration, and tidying up
-run: ## demonstrate vxlan in QEMU, with traffic through a tunnel | BASE=1, NETNS=n | 12 min, 4 GB
+run: ## demonstrate vxlan in QEMU, with traffic through a tunnel | BASE=1, NETNS=n | 20 min, 4 GB
 	@scripts/deps $(RUN_PKGS)
 	$(COMPOSE)
 	$(DO) scripts/tour

@@ -98,6 +98,7 @@ tree_is_clean() {
 # history from the clone. If the clone is gone, make the tree shallow.
 outlive_clone() {
 	local link=$tree/.git/objects/info/alternates
-	[ -f "$link" ] && [ ! -d "$(cat "$link")" ] || return 0
+	[ -f "$link" ] && [ ! -d "$(cat "$link")" ] &&
+		in_tree cat-file -e 'base^{tree}' 2>/dev/null || return 0
 	in_tree rev-parse base >"$tree/.git/shallow" 2>/dev/null && rm "$link"
 }
