@@ -3,6 +3,7 @@
 # The tasks. `make` lists them with their variables. Logs are in build/log.
 
 SHELL := /bin/bash
+.SHELLFLAGS := -pc
 MAKEFLAGS += --no-print-directory
 
 ifneq ($(words $(subst :, ,$(CURDIR))),1)

@@ -117,7 +117,7 @@ function_of() {
 	variables+=("BASH_FUNC_$1%%=() { echo broken; }")
 }
 below() {
-	below=("$@")
+	below+=("$@")
 }
 
 table=$(
@@ -286,12 +286,12 @@ setting include.path more.config
 setting log.showRoot true
 setting merge.renames false
 variable EMAIL=e@example.org
-
 setting core.worktree /
 
 variable GIT_CONFIG_COUNT=1 GIT_CONFIG_KEY_0=diff.noprefix GIT_CONFIG_VALUE_0=1
 variable GIT_CONFIG_PARAMETERS="'diff.context=1'"
 variable GIT_CONFIG_SYSTEM=more.config
+attribute "* -diff"
 
 tree apply.whitespace fix
 tree color.diff always
@@ -355,8 +355,11 @@ setting filter.f.clean "sed s/o/0/"
 setting filter.f.smudge "sed s/o/0/"
 setting diff.none.binary true
 setting core.autocrlf true
-
-attribute "* -diff"
+umask 000
+trap "" PIPE
+ulimit -c 0
+exec <&-
+below git -c alias.run=!env -c diff.noprefix=true run
 
 hook post-checkout "exit 1"
 hook post-commit "exit 1"
@@ -369,7 +372,6 @@ template config "[diff]	noprefix = true"
 template info/attributes "*.c text eol=crlf ident"
 template info/exclude "*"
 template objects/info/alternates /none
-
 hook reference-transaction "exit 1"
 
 variable ARCH=arm64 CROSS_COMPILE=x- CC=false CFLAGS=-x KCFLAGS=-x
@@ -461,14 +463,8 @@ function_of sort
 function_of unset
 umask 077
 
-umask 000
-trap "" PIPE
-ulimit -c 0
-exec <&-
-below git -c alias.run=!env -c diff.noprefix=true run
-
-below in_hook
 below in_rebase
+below in_hook
 END
 )
 

@@ -180,7 +180,9 @@ def first():
         with raw():
             hold(1, "after a first socket")
         with raw(""):
+            # One request serves all namespaces: their next timer takes it.
             show("reset_stats")
+            until(lambda: stats().get("STR"), "the reset of the statistics")
             expect("raw" in show("rcvlist_all"), True)
         expect(stats("CRCV", "MRCV"), [0, 1])
     hold(1, "after the last socket")
