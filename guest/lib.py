@@ -187,11 +187,10 @@ def _splat():
 
 
 def splats(text):
-    """Return the lines of TEXT that match configs/splats, reasons first."""
+    """Return the lines of TEXT that match configs/splats."""
     if not _splat().search(text):
         return []
-    return sorted(filter(_splat().search, text.splitlines()),
-                  key=lambda line: "cut here" in line)
+    return list(filter(_splat().search, text.splitlines()))
 
 
 def dmesg():

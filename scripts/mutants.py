@@ -33,10 +33,9 @@ DIR = Path('build/mutants')
 SHARED = 'x86_64'
 HEAD = re.compile(r'((?:(?:What|Cell|Guest|Steps|Slow|Args|Hang|Killed-by): .*'
                   r'\n(?: .*\n)*)+)\n*(?:diff |--- )')
-# The first of these lines on a console decides the verdict. "cut here" is not
-# one of them, because a more specific line follows. Nor is the message that
-# the leak detector is disabled, which kmemleak=off causes.
-DECISIVE = re.compile('^(?!.*(cut here|leak detector disabled)).*(' + '|'.join(
+# The first of these lines on a console decides the verdict. With kmemleak=off,
+# the message that the leak detector is disabled decides nothing.
+DECISIVE = re.compile('^(?!.*leak detector disabled).*(' + '|'.join(
     ['EXPECTATION FAILED', 'ASSERTION FAILED', '^ *not ok',
      *Path('configs/splats').read_text('utf-8').splitlines()]) + ')', re.M)
 # An M in the environment is a module directory for the kernel's make.

@@ -9,7 +9,7 @@
 cell_print() {
 	local over files
 	read -ra over <<<"$(cell_key "$1" over)"
-	files=(scripts/lib/{tree,stage,kernel,count}.sh scripts/{suite,boot}
+	files=(scripts/lib/*.sh scripts/{suite,boot,report/kunit.py}
 		"$(cell_key "$1" run scripts/suite)" guest/{init,lib.py,suite.py}
 		configs/{kunit,splats} "${over[@]}" "configs/cells/$1")
 	{
@@ -27,6 +27,11 @@ kept() {
 	[ -z "${AGAIN-}" ] &&
 		[ "$(sed -n 1p "build/cells/$1.kept" 2>/dev/null)" = "$2" ] &&
 		sed -n 2p "build/cells/$1.kept"
+}
+
+# forget CELL: for a run that replaces its kernel
+forget() {
+	rm -f "build/cells/$1.kept"
 }
 
 # keep CELL PRINT LINE
